@@ -1,0 +1,1 @@
+"""The nouns of the contract, once, as frozen pydantic models. No I/O, and no clock."""

@@ -1,0 +1,122 @@
+"""GPUs as a node reports them. ``None`` means the card or its source does not say; never 0."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from aiops_mcp.models.entity import Entity, Timestamp
+
+
+class GpuProcessType(StrEnum):
+    COMPUTE = "COMPUTE"
+    GRAPHICS = "GRAPHICS"
+    MIXED = "MIXED"
+
+
+class GpuSource(StrEnum):
+    """Where GPU data came from: nvidia-smi run on the node, or DCGM metrics in Prometheus."""
+
+    NVIDIA_SMI = "NVIDIA_SMI"
+    DCGM = "DCGM"
+
+
+class PodRef(Entity):
+    """The pod that holds a GPU or a part of it."""
+
+    namespace: str
+    pod: str
+    container: str | None = None
+
+
+class GpuProcess(Entity):
+    pid: int
+    process_name: str
+    used_memory_mb: float | None = None
+    type: GpuProcessType = GpuProcessType.COMPUTE
+
+
+class MigInstance(Entity):
+    """One Multi-Instance GPU slice of a card."""
+
+    gpu_instance_id: int
+    compute_instance_id: int | None = None
+    uuid: str | None = None
+    profile: str | None = None
+    memory_total_mb: float | None = None
+    memory_used_mb: float | None = None
+    utilization_percent: float | None = None
+    pod: PodRef | None = None
+
+
+class EccCounts(Entity):
+    corrected_volatile: int | None = None
+    uncorrected_volatile: int | None = None
+    uncorrected_aggregate: int | None = None
+
+
+class RowRemapping(Entity):
+    correctable: int | None = None
+    uncorrectable: int | None = None
+    pending: bool | None = None
+    failure: bool | None = None
+
+
+class NvlinkState(Entity):
+    active_links: int | None = None
+    inactive_links: int | None = None
+    crc_errors: int | None = None
+    replay_errors: int | None = None
+    recovery_errors: int | None = None
+
+
+class GPU(Entity):
+    """One card. Units stand in the names; ``xid_errors`` are codes, newest last."""
+
+    index: int
+    uuid: str
+    name: str
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    pci_bus_id: str | None = None
+    memory_total_mb: float | None = None
+    memory_used_mb: float | None = None
+    memory_free_mb: float | None = None
+    utilization_gpu_percent: float | None = None
+    utilization_memory_percent: float | None = None
+    temperature_celsius: float | None = None
+    temperature_memory_celsius: float | None = None
+    temperature_limit_margin_celsius: float | None = None
+    power_draw_watts: float | None = None
+    power_limit_watts: float | None = None
+    fan_speed_percent: float | None = None
+    performance_state: str | None = None
+    clock_sm_mhz: float | None = None
+    clock_sm_max_mhz: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    ecc: EccCounts | None = None
+    row_remapping: RowRemapping | None = None
+    xid_errors: tuple[int, ...] = ()
+    nvlink: NvlinkState | None = None
+    pcie_link_gen: int | None = None
+    pcie_link_gen_max: int | None = None
+    pcie_link_width: int | None = None
+    pcie_link_width_max: int | None = None
+    recovery_action: str | None = None
+    fabric_state: str | None = None
+    mig_enabled: bool | None = None
+    mig_instances: tuple[MigInstance, ...] = ()
+    processes: tuple[GpuProcess, ...] = ()
+    pod: PodRef | None = None
+
+
+class GPUNode(Entity):
+    """A node with GPUs. ``source`` says which of nvidia-smi or DCGM answered."""
+
+    cluster_id: UUID
+    cluster_name: str
+    node_name: str
+    gpus: tuple[GPU, ...]
+    source: GpuSource
+    last_updated: Timestamp
+    warnings: tuple[str, ...] = Field(default=())

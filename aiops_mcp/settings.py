@@ -1,0 +1,154 @@
+"""All settings, read once from the environment (``AIOPS_*``) or a ``.env`` file.
+
+The one module that reads the environment. Settings travel as arguments from ``app.py``; nobody
+imports an instance. Defaults are those of the contract.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from aiops_mcp.models.cluster import ClusterType
+
+
+def _default_home() -> Path:
+    return Path.home() / ".local" / "share" / "aiops"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; times are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIOPS_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    # where things are kept
+    home: Path = Field(
+        default_factory=_default_home, description="Directory of the database and the key file"
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="sqlite+aiosqlite:///… or postgresql+asyncpg://…; default: SQLite in home",
+    )
+    vault: str = Field(
+        default="database",
+        pattern="^(database|kubernetes)$",
+        description="Credentials encrypted in the database, or as Secrets of this cluster",
+    )
+    vault_keys: SecretStr | None = Field(
+        default=None,
+        description="Comma-separated Fernet keys, newest first; default: a 0600 file in home",
+    )
+    vault_namespace: str | None = Field(
+        default=None, description="Namespace of the credential Secrets; default: our own"
+    )
+
+    # who may ask
+    host: str = Field(default="127.0.0.1", description="Address the HTTP server binds")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port of the HTTP server")
+    api_tokens: SecretStr | None = Field(
+        default=None,
+        description="Comma-separated role=token pairs (admin, operator, viewer)",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Extra Host headers accepted, comma-separated"
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Extra browser origins accepted, comma-separated"
+    )
+    allow_write: bool = Field(default=False, description="Offer the operations that change things")
+    toolsets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Capabilities offered as tools, comma-separated; empty: all"
+    )
+
+    # how the fleet is asked
+    concurrency: int = Field(default=64, ge=1, description="Clusters asked at the same time")
+    query_timeout: float = Field(default=30.0, gt=0, le=300, description="Of one metric query")
+    max_response_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Largest answer read from a backend"
+    )
+    max_points: int = Field(
+        default=5_000_000, ge=1, description="Series x steps x clusters a query may ask for"
+    )
+    breaker_failures: int = Field(default=5, ge=1, description="Failures that open a breaker")
+    breaker_reset: float = Field(default=30.0, gt=0, description="Time a breaker stays open")
+    breaker_probes: int = Field(default=3, ge=1, description="Probes let through when half open")
+    retries: int = Field(default=3, ge=0, description="Repeats of a call that is safe to repeat")
+
+    # health and discovery
+    check_every: dict[ClusterType, float] = Field(
+        default={
+            ClusterType.HUB: 15.0,
+            ClusterType.SPOKE: 30.0,
+            ClusterType.EDGE: 60.0,
+            ClusterType.FAR_EDGE: 120.0,
+        },
+        description="Time between health checks by cluster type",
+    )
+    check_timeout: dict[ClusterType, float] = Field(
+        default={
+            ClusterType.HUB: 5.0,
+            ClusterType.SPOKE: 10.0,
+            ClusterType.EDGE: 15.0,
+            ClusterType.FAR_EDGE: 30.0,
+        },
+        description="Deadline of a call by cluster type",
+    )
+    discovery_every: float = Field(default=86400.0, gt=0, description="Time between discoveries")
+    health_history_days: int = Field(default=7, ge=1, description="Health checks are kept so long")
+    credentials_warn_days: int = Field(default=7, ge=0, description="Warn so early of expiry")
+    alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
+
+    # what is kept in the cache
+    ttl_instant_query: float = Field(default=30.0, ge=0, description="Instant queries")
+    ttl_range_query_short: float = Field(default=60.0, ge=0, description="Ranges under 1 h")
+    ttl_range_query_long: float = Field(default=300.0, ge=0, description="Ranges over 1 h")
+    ttl_labels: float = Field(default=300.0, ge=0, description="Label names and values, metadata")
+    ttl_gpu: float = Field(default=5.0, ge=0, description="GPU telemetry")
+    ttl_alerts: float = Field(default=10.0, ge=0, description="Active alerts")
+    cache_bytes: int = Field(
+        default=128 * 1024 * 1024, ge=0, description="Most memory the answer cache may hold"
+    )
+    last_seen_hours: float = Field(
+        default=24.0,
+        ge=0,
+        description="A last-seen answer of an absent far-edge cluster stands so long",
+    )
+
+    # limits of the HTTP surface
+    max_body_bytes: int = Field(default=10_000_000, ge=1, description="Largest request body")
+    request_timeout: float = Field(default=120.0, gt=0, description="Of one request")
+    rate_all_per_second: int = Field(default=1000, ge=0, description="All clients; 0: no limit")
+    rate_all_burst: int = Field(default=100, ge=1, description="Burst of all clients")
+    rate_user_per_minute: int = Field(default=300, ge=0, description="One user; 0: no limit")
+    rate_user_burst: int = Field(default=50, ge=1, description="Burst of one user")
+    rate_query_per_minute: int = Field(default=60, ge=0, description="/metrics/query of one user")
+    rate_query_burst: int = Field(default=10, ge=1, description="Burst of /metrics/query")
+
+    # the simulated fleet
+    demo: bool = Field(default=False, description="Register and serve the simulated fleet")
+    demo_seed: int = Field(default=1, description="Seed of the simulated fleet")
+    demo_incidents: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Incidents of the simulated fleet, comma-separated NAME or NAME@TIME",
+    )
+
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR, to stderr")
+    log_format: str = Field(default="text", pattern="^(text|json)$", description="text or json")
+
+    @field_validator(
+        "allowed_hosts", "allowed_origins", "toolsets", "demo_incidents", mode="before"
+    )
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    def resolved_database_url(self) -> str:
+        """The database to use: the one set, else a SQLite file in ``home``."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.home / 'aiops.sqlite'}"

@@ -1,0 +1,1 @@
+"""Personas: data only, one Markdown file each."""
