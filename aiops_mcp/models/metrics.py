@@ -3,8 +3,8 @@
 from enum import StrEnum
 from uuid import UUID
 
-from aiops_mcp.models.coverage import AnswerStatus
-from aiops_mcp.models.entity import Entity
+from aiops_mcp.models.coverage import AnswerStatus, Coverage
+from aiops_mcp.models.entity import Entity, Timestamp
 
 
 class ResultType(StrEnum):
@@ -50,3 +50,23 @@ class MetricMetadata(Entity):
     type: str = "unknown"
     help: str = ""
     unit: str = ""
+
+
+class MetricAnswer(Entity):
+    """A federated query's answer: one result per cluster, or one combined over all of them.
+
+    ``warnings`` holds ``PARTIAL_RESULTS`` where some clusters failed, and the backends' own.
+    ``step_seconds`` is set for ranges; it may be coarser than asked, and ``warnings`` then says so.
+    """
+
+    results: tuple[MetricResult, ...]
+    total_query_time_ms: float
+    clusters_queried: int
+    clusters_succeeded: int
+    warnings: tuple[str, ...] = ()
+    coverage: Coverage
+    query: str
+    aggregation: Aggregation = Aggregation.MERGE
+    start_time: Timestamp | None = None
+    end_time: Timestamp
+    step_seconds: float | None = None
