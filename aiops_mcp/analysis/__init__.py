@@ -1,0 +1,1 @@
+"""Algorithms on arrays: what is in the data, said without a model. No I/O, and no clock."""
