@@ -1,0 +1,168 @@
+"""Alerts made small: one line a problem, with how much of the fleet has it.
+
+Pure; takes alerts that were merged over clusters already.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from aiops_mcp.capabilities.digesting import common_labels, coverage_line, more_line
+from aiops_mcp.models.alerts import Alert, AlertSeverity
+from aiops_mcp.models.coverage import Coverage
+from aiops_mcp.models.digest import Cell, Digest
+
+MOST_CLUSTERS_NAMED = 4
+MOST_SUMMARY = 110
+_RANK = {AlertSeverity.CRITICAL: 0, AlertSeverity.WARNING: 1, AlertSeverity.INFO: 2}
+# What says where an alert is, from wide to narrow; the rest of the labels is plumbing.
+_PLACES = (
+    "namespace",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "job_name",
+    "pod",
+    "container",
+    "node",
+    "instance",
+    "mountpoint",
+    "persistentvolumeclaim",
+    "gpu",
+    "iface",
+    "name",
+)
+
+
+def digest_alerts(  # never called by position
+    alerts: Sequence[Alert],
+    coverage: Coverage,
+    as_of: datetime,
+    limit: int,
+    start: int,
+    call: str,
+    *,
+    detailed: bool,
+) -> Digest:
+    """Alerts grouped by name and severity, worst first, newest first within a severity."""
+    groups = _grouped(alerts)
+    picked = groups[start : start + limit]
+    table = [
+        _row(group, coverage.succeeded)
+        if not detailed
+        else (*_row(group, coverage.succeeded), _fingerprints(group))
+        for group in picked
+    ]
+    columns = ("severity", "alert", "count", "clusters", "where", "since", "summary")
+    return Digest(
+        headline=_headline(alerts, groups, coverage),
+        columns=(*columns, "fingerprints") if detailed else columns,
+        rows=tuple(table),
+        coverage=coverage_line(coverage),
+        as_of=as_of,
+        more=more_line(
+            total=len(groups), start=start, shown=len(picked), what="kinds of alert", call=call
+        ),
+    )
+
+
+def _grouped(alerts: Sequence[Alert]) -> list[list[Alert]]:
+    by_kind: dict[tuple[str, AlertSeverity, str, bool], list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        by_kind[alert.alertname, alert.severity, alert.state, alert.is_suppressed].append(alert)
+    for group in by_kind.values():
+        group.sort(key=lambda alert: alert.starts_at, reverse=True)
+    return sorted(
+        by_kind.values(),
+        key=lambda group: (
+            group[0].is_suppressed,
+            _RANK[group[0].severity],
+            -group[0].starts_at.timestamp(),
+        ),
+    )
+
+
+def _headline(
+    alerts: Sequence[Alert], groups: Sequence[Sequence[Alert]], coverage: Coverage
+) -> str:
+    if not alerts:
+        asked = "no cluster answered" if not coverage.succeeded else "in the clusters that answered"
+        return f"No alerts {asked}."
+    counts = ", ".join(
+        f"{sum(alert.severity is severity for alert in alerts)} {severity.lower()}"
+        for severity in AlertSeverity
+        if any(alert.severity is severity for alert in alerts)
+    )
+    places = len({alert.cluster_name for alert in alerts})
+    return (
+        f"{len(alerts)} alerts ({counts}) of {len(groups)} kinds "
+        f"in {places} of {coverage.succeeded} clusters."
+    )
+
+
+def _row(group: Sequence[Alert], answered: int) -> tuple[Cell, ...]:
+    newest = group[0]
+    return (
+        newest.severity.value,
+        newest.alertname + _standing(newest),
+        len(group),
+        _clusters(group, answered),
+        _places(group),
+        f"{newest.starts_at:%m-%dT%H:%MZ}",
+        _summary(group),
+    )
+
+
+def _standing(alert: Alert) -> str:
+    if alert.silenced_by:
+        return " (silenced)"
+    if alert.inhibited_by:
+        return " (inhibited)"
+    return "" if alert.state == "FIRING" else f" ({alert.state.lower()})"
+
+
+def _clusters(group: Sequence[Alert], answered: int) -> str:
+    names = list(dict.fromkeys(alert.cluster_name for alert in group))
+    if len(names) <= MOST_CLUSTERS_NAMED:
+        return ", ".join(names)
+    shown = ", ".join(names[:MOST_CLUSTERS_NAMED])
+    return f"{len(names)} of {answered}: {shown}, …"
+
+
+def _places(group: Sequence[Alert]) -> str | None:
+    """The labels that say where: shared ones once, then what differs, up to three of it."""
+    labels = [alert.labels for alert in group]
+    shared = common_labels(labels) if len(labels) > 1 else labels[0]
+    parts = [_place(shared)] if _place(shared) else []
+    if len(group) > 1:
+        own = [_place(each, leave_out=shared) for each in labels]
+        differing = [text for text in dict.fromkeys(own) if text]
+        if differing:
+            rest = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            parts.append("; ".join(differing[:3]) + rest)
+    return " | ".join(parts) or None
+
+
+def _place(labels: Mapping[str, str], leave_out: Mapping[str, str] | None = None) -> str:
+    skip = leave_out or {}
+    return " ".join(
+        f"{key}={labels[key]}"
+        for key in _PLACES
+        if key in labels and key not in skip and not (key == "instance" and "node" in labels)
+    )
+
+
+def _summary(group: Sequence[Alert]) -> str | None:
+    annotations = group[0].annotations
+    text = (
+        annotations.get("summary") or annotations.get("description") or annotations.get("message")
+    )
+    if not text:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_SUMMARY else line[: MOST_SUMMARY - 1] + "…"
+
+
+def _fingerprints(group: Sequence[Alert]) -> str:
+    shown = [alert.fingerprint for alert in group[:5]]
+    return ",".join(shown) + (",…" if len(group) > 5 else "")

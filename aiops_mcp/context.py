@@ -1,0 +1,79 @@
+"""What an operation may reach, and how one is run: permission, switch and deadline in one place."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from aiops_mcp.errors import PermissionDenied, QueryTimeout
+from aiops_mcp.models.entity import Entity
+from aiops_mcp.models.principal import Principal
+from aiops_mcp.operation import Call, Effect, Input, Operation
+from aiops_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from aiops_mcp.events.bus import EventBus
+    from aiops_mcp.fleet.alerts import FleetAlerts
+    from aiops_mcp.fleet.fleet import Fleet
+    from aiops_mcp.fleet.gpu import FleetGpu
+    from aiops_mcp.fleet.metrics import FleetMetrics
+    from aiops_mcp.fleet.registry import Registry
+    from aiops_mcp.fleet.watcher import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The services one operation call stands on, and who made the call."""
+
+    registry: "Registry"
+    fleet: "Fleet"
+    metrics: "FleetMetrics"
+    alerts: "FleetAlerts"
+    gpu: "FleetGpu"
+    watcher: "Watcher"
+    events: "EventBus"
+    settings: Settings
+    clock: Callable[[], datetime]
+    call: Call
+
+    @property
+    def principal(self) -> Principal:
+        return self.call.principal
+
+
+class Invoker:
+    """Runs operations for every surface: the one gate between a caller and the fleet."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __call__(self, operation: Operation, request: Input, call: Call) -> Entity:
+        """Run one operation.
+
+        Raises:
+            PermissionDenied: the caller's role lacks ``operation.needs``, or writing is off.
+            QueryTimeout: the operation outlived ``settings.request_timeout``.
+            AiopsError: whatever the operation says.
+        """
+        settings = self._context.settings
+        if not call.principal.may(operation.needs):
+            raise PermissionDenied(
+                f"{operation.name} needs the permission {operation.needs}, "
+                f"which the role {call.principal.role} does not have.",
+                "Use a token of a role that has it.",
+            )
+        if operation.effect is not Effect.READ and not settings.allow_write:
+            raise PermissionDenied(
+                f"{operation.name} changes something, and this server only reads.",
+                "Start it with --allow-write (AIOPS_ALLOW_WRITE=true) to allow that.",
+            )
+        context = replace(self._context, call=call)
+        try:
+            async with asyncio.timeout(settings.request_timeout):
+                return await operation.run(context, request)
+        except TimeoutError as error:
+            raise QueryTimeout(
+                f"{operation.name} took longer than {settings.request_timeout:g} s.",
+                "Ask fewer clusters or a shorter time, or raise AIOPS_REQUEST_TIMEOUT.",
+            ) from error
