@@ -30,16 +30,22 @@ class PodRef(Entity):
 
 
 class GpuProcess(Entity):
+    """A process on a card; under MIG ``gpu_instance_id`` says on which slice it runs."""
+
     pid: int
     process_name: str
     used_memory_mb: float | None = None
     type: GpuProcessType = GpuProcessType.COMPUTE
+    gpu_instance_id: int | None = None
+    compute_instance_id: int | None = None
+    pod: PodRef | None = None
 
 
 class MigInstance(Entity):
-    """One Multi-Instance GPU slice of a card."""
+    """One Multi-Instance GPU slice of a card; ``index`` is its MIG device number on that card."""
 
-    gpu_instance_id: int
+    index: int | None = None
+    gpu_instance_id: int | None = None
     compute_instance_id: int | None = None
     uuid: str | None = None
     profile: str | None = None
@@ -62,6 +68,14 @@ class RowRemapping(Entity):
     failure: bool | None = None
 
 
+class RetiredPages(Entity):
+    """Memory pages taken out of use, on cards older than row remapping (V100, T4 and before)."""
+
+    single_bit: int | None = None
+    double_bit: int | None = None
+    pending: bool | None = None
+
+
 class NvlinkState(Entity):
     active_links: int | None = None
     inactive_links: int | None = None
@@ -71,11 +85,14 @@ class NvlinkState(Entity):
 
 
 class GPU(Entity):
-    """One card. Units stand in the names; ``xid_errors`` are codes, newest last."""
+    """One card. Units stand in the names (``_mb`` is MiB); ``xid_errors`` are codes, newest last.
+
+    ``uuid`` and ``name`` are null only for a card that no longer answers.
+    """
 
     index: int
-    uuid: str
-    name: str
+    uuid: str | None = None
+    name: str | None = None
     driver_version: str | None = None
     cuda_version: str | None = None
     pci_bus_id: str | None = None
@@ -96,6 +113,7 @@ class GPU(Entity):
     throttle_reasons: tuple[str, ...] = ()
     ecc: EccCounts | None = None
     row_remapping: RowRemapping | None = None
+    retired_pages: RetiredPages | None = None
     xid_errors: tuple[int, ...] = ()
     nvlink: NvlinkState | None = None
     pcie_link_gen: int | None = None
