@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
 
     # how the fleet is asked
-    concurrency: int = Field(default=64, ge=1, description="Clusters asked at the same time")
+    concurrency: int = Field(default=256, ge=1, description="Clusters asked at the same time")
     query_timeout: float = Field(default=30.0, gt=0, le=300, description="Of one metric query")
     max_response_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1024, description="Largest answer read from a backend"
