@@ -1,0 +1,1 @@
+"""How operations are reached. A surface knows operations in general and none by name."""

@@ -1,0 +1,103 @@
+"""Prompts (plain data) as MCP prompts, and completion of arguments while a person types."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from fastmcp.exceptions import ValidationError
+from fastmcp.prompts import Prompt as McpPrompt
+from fastmcp.prompts.base import PromptArgument as McpArgument
+from mcp_types import (
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+)
+from pydantic import PrivateAttr
+
+from aiops_mcp.errors import AiopsError
+from aiops_mcp.models.principal import Principal
+from aiops_mcp.surfaces.mcp_access import PrincipalOf
+from aiops_mcp.surfaces.prompts import Prompt
+from aiops_mcp.surfaces.redaction import clean_text
+
+Completer = Callable[[str, Mapping[str, str], Principal], Awaitable[Sequence[str]]]
+"""``(what was typed, other arguments, who asks)`` to names; best first, any number."""
+
+CompletionHandler = Callable[
+    [PromptReference | ResourceTemplateReference, CompletionArgument, CompletionContext | None],
+    Awaitable[Completion],
+]
+
+_MOST_VALUES = 100  # the protocol's limit
+# What an address's parameter names; prompts say it themselves.
+_KINDS = {
+    "cluster": "cluster", "clusters": "cluster", "metric": "metric", "metric_name": "metric",
+    "label": "label", "label_name": "label",
+}  # fmt: skip
+
+
+class TextPrompt(McpPrompt):
+    """A prompt that is one user message."""
+
+    _prompt: Prompt = PrivateAttr()
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> "TextPrompt":
+        made = cls(
+            name=prompt.name,
+            title=prompt.title,
+            description=prompt.description,
+            arguments=[
+                McpArgument(
+                    name=argument.name,
+                    description=argument.description,
+                    required=argument.required,
+                )
+                for argument in prompt.arguments
+            ],
+        )
+        made._prompt = prompt
+        return made
+
+    async def render(self, arguments: dict[str, Any] | None = None) -> str:
+        given = {name: clean_text(str(value)) for name, value in (arguments or {}).items()}
+        try:
+            return self._prompt.render(given)
+        except AiopsError as error:
+            raise ValidationError(str(error)) from error
+
+
+def completion_handler(
+    prompts: Sequence[Prompt], completers: Mapping[str, Completer], principal_of: PrincipalOf
+) -> CompletionHandler:
+    """One handler for the arguments of all prompts and address templates."""
+    kinds = {
+        (prompt.name, argument.name): argument.complete
+        for prompt in prompts
+        for argument in prompt.arguments
+    }
+
+    async def complete(
+        ref: PromptReference | ResourceTemplateReference,
+        argument: CompletionArgument,
+        context: CompletionContext | None,
+    ) -> Completion:
+        if isinstance(ref, PromptReference):
+            kind = kinds.get((ref.name, argument.name))
+        else:
+            kind = _KINDS.get(argument.name)
+        completer = completers.get(kind) if kind else None
+        if completer is None:
+            return Completion(values=[])
+        others = (context.arguments if context else None) or {}
+        try:
+            found = await completer(argument.value, others, principal_of())
+        except AiopsError:  # nothing to offer is an answer too; the call itself will say why
+            return Completion(values=[])
+        values = [clean_text(value) for value in found]
+        return Completion(
+            values=values[:_MOST_VALUES], total=len(values), has_more=len(values) > _MOST_VALUES
+        )
+
+    return complete

@@ -1,0 +1,98 @@
+"""FastMCP with what the protocol asks for and the library does not do yet.
+
+Every use of the library's private parts stands here or names this reason, and a test pins each:
+the tool schema looked up before every call, change notifications in both eras, and errors of
+reads that keep their code.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from fastmcp import FastMCP
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    InputRequiredResult,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    UnsubscribeRequestParams,
+)
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from aiops_mcp.models.events import Event
+from aiops_mcp.surfaces.mcp_access import PrincipalOf
+from aiops_mcp.surfaces.mcp_resources import FailedRead
+from aiops_mcp.surfaces.mcp_subscriptions import (
+    ConnectionSubscriptions,
+    ScopedListen,
+    changed_uris,
+)
+
+
+class FleetServer(FastMCP[Any]):
+    """The MCP server of a fleet; ``resource_changed`` tells every subscriber."""
+
+    def __init__(self, *arguments: Any, principal_of: PrincipalOf, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._bus = InMemorySubscriptionBus()
+        self._listen = ScopedListen(self._bus, principal_of)
+        self._subscriptions = ConnectionSubscriptions(principal_of)
+        low = self._mcp_server
+        low.add_request_handler(
+            "subscriptions/listen", SubscriptionsListenRequestParams, self._listen
+        )
+        low.add_request_handler(
+            "resources/subscribe", SubscribeRequestParams, self._subscriptions.subscribe
+        )
+        low.add_request_handler(
+            "resources/unsubscribe", UnsubscribeRequestParams, self._subscriptions.unsubscribe
+        )
+        # Without this every call over HTTP runs a whole tools/list first, to look for header
+        # parameters that none of our schemas have.
+        low.get_tool_input_schema = _no_header_parameters
+
+    async def resource_changed(self, uri: str) -> None:
+        """Tell clients of both eras that watch ``uri`` to read it again."""
+        await self._bus.publish(ResourceUpdated(uri=uri))
+        await self._subscriptions.notify(uri)
+
+    async def on_event(self, event: Event) -> None:
+        """Tell clients of everything an event changed; made to listen on the event bus."""
+        for uri in changed_uris(event):
+            await self.resource_changed(uri)
+
+    def close_subscriptions(self) -> None:
+        """End open streams, before the server goes away."""
+        self._listen.close()
+
+    async def _on_read_resource(
+        self, ctx: ServerRequestContext, params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        try:
+            return await super()._on_read_resource(ctx, params)
+        except MCPError as error:
+            if isinstance(error.__cause__, FailedRead):
+                raise error.__cause__.failure from error
+            raise
+
+
+def _no_header_parameters(_: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPart:
+    """What the host application mounts: routes at its top level, and a lifespan to enter."""
+
+    routes: tuple[Route, ...]
+    lifespan: Lifespan[Starlette]
+
+    def running(self, app: Starlette) -> AbstractAsyncContextManager[Any]:
+        """The lifespan, to enter inside the host's own."""
+        return self.lifespan(app)

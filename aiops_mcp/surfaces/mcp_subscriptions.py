@@ -1,0 +1,136 @@
+"""Which resources an event changes, and how clients of both protocol eras hear of it.
+
+2026-07-28 clients hold a ``subscriptions/listen`` stream, older ones said
+``resources/subscribe`` on a connection that stays open (stdio, or HTTP with sessions).
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    EmptyResult,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
+)
+
+from aiops_mcp.models.events import Event, EventType
+from aiops_mcp.models.principal import Principal
+
+CLUSTERS_URI = "fleet://clusters"
+
+_SEND_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+# What changes for a cluster beside its own page, by kind of event.
+_PAGES: dict[EventType, tuple[str, ...]] = {
+    EventType.CLUSTER_REGISTERED: ("",),
+    EventType.CLUSTER_UPDATED: ("",),
+    EventType.CLUSTER_DELETED: ("", "/alerts", "/gpus"),
+    EventType.CLUSTER_STATUS_CHANGED: ("",),
+    EventType.CLUSTER_CAPABILITIES_CHANGED: ("", "/gpus"),
+    EventType.ALERT_FIRED: ("/alerts",),
+    EventType.ALERT_RESOLVED: ("/alerts",),
+    EventType.GPU_UPDATE: ("/gpus",),
+}
+_LISTED = frozenset(kind for kind in _PAGES if kind.name.startswith("CLUSTER_"))
+
+Sees = Callable[[], Principal]
+
+
+def changed_uris(event: Event) -> tuple[str, ...]:
+    """The resources whose content an event changed, by the cluster's name and by its id."""
+    pages = _PAGES.get(event.event_type, ())
+    names = [str(name) for name in (event.cluster_name, event.cluster_id) if name]
+    uris = [f"{CLUSTERS_URI}/{name}{page}" for name in names for page in pages]
+    return (CLUSTERS_URI, *uris) if event.event_type in _LISTED else tuple(uris)
+
+
+def cluster_in(uri: str) -> str | None:
+    """The cluster a resource belongs to, or ``None`` where it spans the fleet."""
+    if not uri.startswith(CLUSTERS_URI + "/"):
+        return None
+    return unquote(uri.removeprefix(CLUSTERS_URI + "/").partition("/")[0])
+
+
+def may_watch(principal: Principal, uri: str) -> bool:
+    """Whether the caller sees what the resource is about."""
+    cluster = cluster_in(uri)
+    return cluster is None or principal.sees(cluster)
+
+
+class ScopedListen:
+    """``subscriptions/listen`` that leaves out what the caller may not see."""
+
+    def __init__(self, bus: InMemorySubscriptionBus, principal_of: Sees) -> None:
+        self._listen = ListenHandler(bus)
+        self._principal_of = principal_of
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        wanted = params.notifications
+        principal = self._principal_of()
+        uris = [uri for uri in wanted.resource_subscriptions or () if may_watch(principal, uri)]
+        narrowed = wanted.model_copy(update={"resource_subscriptions": uris or None})
+        return await self._listen(ctx, params.model_copy(update={"notifications": narrowed}))
+
+    def close(self) -> None:
+        """End every stream, telling each client that it was on purpose."""
+        self._listen.close()
+
+
+class ConnectionSubscriptions:
+    """``resources/subscribe`` and ``resources/unsubscribe``, kept while a connection lives."""
+
+    def __init__(self, principal_of: Sees) -> None:
+        self._principal_of = principal_of
+        self._watched: dict[Connection, set[str]] = {}
+
+    async def subscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
+    ) -> EmptyResult:
+        """Watch one resource.
+
+        Raises:
+            MCPError: the resource belongs to a cluster the caller may not see.
+        """
+        uri = str(params.uri)
+        if not may_watch(self._principal_of(), uri):
+            raise MCPError(INVALID_PARAMS, f"Resource not found: {uri!r}", {"uri": uri})
+        connection = _connection(ctx)
+        if connection not in self._watched:
+            self._watched[connection] = set()
+            connection.exit_stack.callback(self._watched.pop, connection, None)
+        self._watched[connection].add(uri)
+        return EmptyResult()
+
+    async def unsubscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
+    ) -> EmptyResult:
+        self._watched.get(_connection(ctx), set()).discard(str(params.uri))
+        return EmptyResult()
+
+    async def notify(self, uri: str) -> None:
+        """Tell every connection that watches the resource; one that does not read is skipped."""
+        for connection, uris in list(self._watched.items()):
+            if uri in uris:
+                with anyio.move_on_after(_SEND_SECONDS) as patience:
+                    await connection.send_resource_updated(uri)
+                if patience.cancelled_caught:
+                    _log.warning("a client does not read its notifications; one was dropped")
+
+
+def _connection(ctx: ServerRequestContext[Any, Any]) -> Connection:
+    # The library offers the connection to contexts it does not build yet; a test pins this.
+    return ctx.session._connection  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,164 @@
+"""Takes secrets and unprintable characters out of text and JSON that leaves the process.
+
+Pure: structure first (names of fields that hold secrets, Kubernetes Secrets, environment
+variables), then patterns (tokens, keys, passwords in text). A placeholder is stable while the
+process lives, so that a reader sees where the same secret stands twice, and nobody can guess it.
+"""
+
+import re
+import secrets as random_secrets
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, cast
+
+_KEY = random_secrets.token_bytes(16)
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
+    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"  # bidi and zero-width
+    "\u2028\u2029\ud800-\udfff\U000e0000-\U000e007f]"  # separators, lone surrogates, tags
+)
+
+_TRIGGER = re.compile(
+    r"(?i:pass|pwd|secret|token|key|bearer|basic|auth|cookie)"
+    r"|eyJ|://|AKIA|ASIA|gh[pousr]_|glpat-|xox[abprs]-|AIza|hf_|sk-|sha256~"
+)
+
+# Names that hold a secret whatever the value looks like.
+_STRONG = (
+    r"[\w.-]*(?:password|passwd|passphrase|client[_-]?secret|secret[_-]?(?:access[_-]?)?key"
+    r"|api[_-]?key|private[_-]?key|client-key-data|access[_-]?token|refresh[_-]?token|id[_-]?token"
+    r"|bearer[_-]?token|auth[_-]?token)"
+)
+_SEPARATOR = r"\\?[\"']?\s*[:=]\s*\\?[\"']?"
+
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "private-key",
+        re.compile(
+            r"()(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
+            re.DOTALL,
+        ),
+    ),
+    ("token", re.compile(r"()(\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)")),
+    (
+        "token",
+        re.compile(
+            r"(?i)(authorization" + _SEPARATOR + r"(?:bearer|basic|token)\s+)"
+            r"(?!\[redacted:)([^\s\"'\\]+)"
+        ),
+    ),
+    ("token", re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=[^\s\"']*[0-9=])([\w.~+/=-]{12,})")),
+    ("userinfo", re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)([^\s/@:\"']*:[^\s/@\"']+)(?=@)")),
+    (
+        "userinfo",
+        re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[redacted)([^\s/@:\"']{16,})(?=@)"),
+    ),
+    ("aws-key", re.compile(r"()(\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)")),
+    (
+        "token",
+        re.compile(
+            r"()(\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
+            r"|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}"
+            r"|sha256~[\w-]{20,}))"
+        ),
+    ),
+    (
+        "password",
+        re.compile(r"(?i)(" + _STRONG + _SEPARATOR + r")(?!\[redacted:)([^\s\"'\\&;,)}\]]{3,})"),
+    ),
+    (
+        "token",
+        re.compile(
+            r"(?i)(\btoken" + _SEPARATOR + r")(?!\[redacted:)(?=[^\s\"']*[0-9])([\w.~+/=-]{16,})"
+        ),
+    ),
+)
+
+_SENSITIVE_NAMES = frozenset(
+    {
+        "authorization", "proxyauthorization", "cookie", "setcookie", "password", "passwd",
+        "passphrase", "token", "apikey", "xapikey", "privatekey", "secretkey", "clientkeydata",
+        "kubeconfig", "stringdata",
+    }
+)  # fmt: skip
+_SENSITIVE_ENDINGS = (
+    "password", "passwd", "clientsecret", "accesstoken", "refreshtoken", "idtoken", "bearertoken",
+    "authtoken", "apitoken", "sessiontoken", "apikey", "privatekey", "secretkey",
+    "secretaccesskey", "connectionstring",
+)  # fmt: skip
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]")
+
+
+def placeholder(kind: str, secret: str) -> str:
+    """What stands for a secret: ``[redacted:token:1a2b]``, the same for the same secret."""
+    return f"[redacted:{kind}:{blake2b(secret.encode(), key=_KEY, digest_size=2).hexdigest()}]"
+
+
+def strip_unprintable(text: str) -> str:
+    """The text without terminal escapes, control, bidirectional and zero-width characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _INVISIBLE.sub("", _ESCAPES.sub("", text).encode("utf-8", "replace").decode())
+
+
+def redact_text(text: str) -> str:
+    """The text with every secret that has a recognisable form replaced by a placeholder."""
+    if not _TRIGGER.search(text):
+        return text
+    for kind, pattern in _PATTERNS:
+        text = pattern.sub(_replacement(kind), text)
+    return text
+
+
+def _replacement(kind: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: match.group(1) + placeholder(kind, match.group(2))
+
+
+def is_sensitive_name(name: str) -> bool:
+    """Whether a field, header or variable of this name holds a secret."""
+    plain = _NOT_IN_NAME.sub("", name.lower())
+    return plain in _SENSITIVE_NAMES or plain.endswith(_SENSITIVE_ENDINGS)
+
+
+def clean_text(text: str) -> str:
+    """Strip, then redact: an escape in the middle of a token must not hide it."""
+    return redact_text(strip_unprintable(text))
+
+
+def clean_json(value: Any) -> Any:
+    """A copy of a JSON value without secrets; numbers, booleans and null stay as they are."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Mapping):
+        return _clean_mapping(cast("Mapping[str, Any]", value))
+    if isinstance(value, list | tuple):
+        return [clean_json(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _clean_mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+    is_secret = value.get("kind") == "Secret"
+    is_secret_variable = isinstance(value.get("name"), str) and is_sensitive_name(value["name"])
+    cleaned: dict[str, Any] = {}
+    for name, item in value.items():
+        hidden = (
+            is_sensitive_name(name)
+            or (is_secret and name in ("data", "stringData"))
+            or (is_secret_variable and name == "value")
+        )
+        cleaned[clean_text(name)] = _hide(item) if hidden else clean_json(item)
+    return cleaned
+
+
+def _hide(value: Any) -> Any:
+    if isinstance(value, str):
+        return (
+            value if not value or value.startswith("[redacted:") else placeholder("secret", value)
+        )
+    if isinstance(value, Mapping):
+        return {name: _hide(item) for name, item in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_hide(item) for item in cast("list[Any]", value)]
+    return value
