@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
-from aiops_mcp.errors import AiopsError, CredentialsNotFound
+from aiops_mcp.errors import AiopsError
 from aiops_mcp.models.cluster import Cluster, ClusterCredentials, CredentialsInfo
 
 if TYPE_CHECKING:
     from aiops_mcp.backends.alertmanager import AlertmanagerClient
     from aiops_mcp.backends.kubernetes import KubernetesClient
     from aiops_mcp.backends.prometheus import PrometheusClient
-
-CREDENTIALS_CHECK_SECONDS = 30.0
-"""Another process may have stored new credentials; how often that is looked up."""
 
 RETIRE_SECONDS = 300.0
 """A replaced client may still serve a call; the longest call lasts this long."""
@@ -65,9 +62,13 @@ class Connect(Protocol):
 class CredentialsSource(Protocol):
     """The part of the registry that clients are built from."""
 
-    async def load_credentials(self, cluster_id: UUID) -> ClusterCredentials: ...
+    async def access_revision(self, cluster_id: UUID) -> int:
+        """Changes whenever the cluster's URLs or credentials do."""
+        ...
 
     async def credentials_info(self, cluster_id: UUID) -> CredentialsInfo | None: ...
+
+    async def load_credentials(self, cluster_id: UUID) -> ClusterCredentials: ...
 
 
 class Access(Protocol):
@@ -85,10 +86,8 @@ class Access(Protocol):
 
 @dataclass(slots=True)
 class _Entry:
-    signature: tuple[object, ...]
-    info: CredentialsInfo | None
+    revision: int
     credentials: ClusterCredentials | None
-    checked_at: float
     clients: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -135,18 +134,21 @@ class Clients:
         backend: str,
         build: Callable[[ClusterCredentials | None], Awaitable[ClientT]],
     ) -> ClientT:
-        kept = self._kept(cluster, backend)
-        if kept is not None:
-            return kept
+        revision = await self._source.access_revision(cluster.id)
+        entry = self._entries.get(cluster.id)
+        if entry is not None and entry.revision == revision and backend in entry.clients:
+            return entry.clients[backend]
         async with self._lock(cluster.id):
-            entry = await self._entry(cluster)
+            entry = await self._entry(cluster, revision)
             if backend not in entry.clients:
                 entry.clients[backend] = await build(entry.credentials)
             return entry.clients[backend]
 
     async def has_credentials(self, cluster: Cluster) -> bool:
+        """Whether calls to the cluster carry credentials at all."""
         async with self._lock(cluster.id):
-            return (await self._entry(cluster)).credentials is not None
+            revision = await self._source.access_revision(cluster.id)
+            return (await self._entry(cluster, revision)).credentials is not None
 
     def forget(self, cluster_id: UUID) -> None:
         """Build this cluster's clients anew at the next call; running calls go on."""
@@ -162,43 +164,20 @@ class Clients:
         for _, client in retired:
             await self._connect.close(client)
 
-    def _kept(self, cluster: Cluster, backend: str) -> Any | None:
-        """The quick way: a client that needs no look at the registry."""
-        entry = self._entries.get(cluster.id)
-        if entry is None or entry.signature != _signature(cluster) or self._is_old(entry):
-            return None
-        return entry.clients.get(backend)
-
-    def _is_old(self, entry: _Entry) -> bool:
-        return self._now() - entry.checked_at > CREDENTIALS_CHECK_SECONDS
-
     def _lock(self, cluster_id: UUID) -> asyncio.Lock:
         return self._locks.setdefault(cluster_id, asyncio.Lock())
 
-    async def _entry(self, cluster: Cluster) -> _Entry:
-        signature = _signature(cluster)
+    async def _entry(self, cluster: Cluster, revision: int) -> _Entry:
         entry = self._entries.get(cluster.id)
-        if entry is not None and entry.signature == signature:
-            if not self._is_old(entry):
-                return entry
-            if await self._source.credentials_info(cluster.id) == entry.info:
-                entry.checked_at = self._now()
-                return entry
+        if entry is not None and entry.revision == revision:
+            return entry
         self.forget(cluster.id)
         await self._close_retired()
-        entry = await self._new_entry(cluster, signature)
+        stored = await self._source.credentials_info(cluster.id)
+        credentials = None if stored is None else await self._source.load_credentials(cluster.id)
+        entry = _Entry(revision, credentials)
         self._entries[cluster.id] = entry
         return entry
-
-    async def _new_entry(self, cluster: Cluster, signature: tuple[object, ...]) -> _Entry:
-        info = await self._source.credentials_info(cluster.id)
-        credentials: ClusterCredentials | None = None
-        if info is not None:
-            try:
-                credentials = await self._source.load_credentials(cluster.id)
-            except CredentialsNotFound:
-                info = None  # deleted between the two reads
-        return _Entry(signature, info, credentials, self._now())
 
     async def _close_retired(self) -> None:
         now = self._now()
@@ -227,5 +206,8 @@ class ClusterAccess:
         return await self.clients.kubernetes(self.cluster)
 
 
-def _signature(cluster: Cluster) -> tuple[object, ...]:
-    return (cluster.name, cluster.api_server_url, cluster.endpoints)
+def address(cluster: Cluster) -> tuple[str | None, ...]:
+    """Everything about a cluster that decides where a call goes."""
+    ends = cluster.endpoints
+    urls = (ends.prometheus_url, ends.alertmanager_url, ends.loki_url, ends.tempo_url)
+    return (cluster.name, cluster.api_server_url, *urls)

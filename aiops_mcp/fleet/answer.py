@@ -14,6 +14,9 @@ from aiops_mcp.models.coverage import AnswerStatus, ClusterFailure, Coverage, St
 
 T = TypeVar("T")
 
+OFFLINE = "offline"
+"""Why a cluster was skipped that the watcher found to be away."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterAnswer(Generic[T]):
@@ -21,7 +24,7 @@ class ClusterAnswer(Generic[T]):
 
     ``value`` is set where ``status`` is SUCCESS (or PARTIAL), ``error`` where it is ERROR or
     TIMEOUT. ``skipped`` says why a cluster was not asked at all; it is then no failure.
-    ``stale_as_of`` is set where the value was seen earlier, and ``stale_because`` says why.
+    ``stale_as_of`` is set where the value was seen earlier.
     """
 
     cluster: Cluster

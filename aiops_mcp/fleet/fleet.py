@@ -11,7 +11,7 @@ longer: it is what the caller said it would wait. Both count from the start of t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -24,16 +24,22 @@ from aiops_mcp.errors import (
     CircuitOpen,
     ClusterUnreachable,
     QueryTimeout,
-    StorageFailed,
 )
-from aiops_mcp.fleet.access import BackendMissing, Clients, ClusterAccess, Connect
-from aiops_mcp.fleet.answer import ClusterAnswer, FleetAnswer
+from aiops_mcp.fleet.access import (
+    BackendMissing,
+    Clients,
+    ClusterAccess,
+    Connect,
+    CredentialsSource,
+    address,
+)
+from aiops_mcp.fleet.answer import OFFLINE, ClusterAnswer, FleetAnswer
 from aiops_mcp.fleet.breaker import Breaker, Breakers
 from aiops_mcp.fleet.cache import AnswerCache
 from aiops_mcp.fleet.fanout import fan_out
-from aiops_mcp.fleet.last_seen import LastSeen, LastSeenStore
+from aiops_mcp.fleet.last_seen import LastSeen, LastSeenAnswers, LastSeenStore
 from aiops_mcp.fleet.selection import Selection, choose
-from aiops_mcp.models.cluster import Cluster, ClusterCredentials, ClusterType, CredentialsInfo
+from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.coverage import AnswerStatus
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Progress, no_progress
@@ -43,18 +49,11 @@ T = TypeVar("T")
 
 Question = Callable[[ClusterAccess], Awaitable[T]]
 
-LAST_SEEN_EVERY_SECONDS = 60.0
-"""A far-edge cluster's answer to one question is written down no more often than this."""
 
-
-class FleetRegistry(Protocol):
+class FleetRegistry(CredentialsSource, Protocol):
     """The part of the registry that asking needs."""
 
     async def list(self, principal: Principal) -> Sequence[Cluster]: ...
-
-    async def load_credentials(self, cluster_id: UUID) -> ClusterCredentials: ...
-
-    async def credentials_info(self, cluster_id: UUID) -> CredentialsInfo | None: ...
 
 
 def _flat_size(value: object) -> int:
@@ -82,7 +81,6 @@ class _Asked(Generic[T]):
     began: float
     deadline: float | None
     cache: CacheRule[T] | None
-    last_seen: LastSeen[T] | None
 
 
 class Fleet:
@@ -102,14 +100,15 @@ class Fleet:
         self._settings = settings
         self._clock = clock
         self._monotonic = monotonic
-        self._store = last_seen
         self.clients = Clients(registry, connect, monotonic)
         self.cache = AnswerCache(settings.cache_bytes, monotonic)
         self.breakers = Breakers(
             settings.breaker_failures, settings.breaker_reset, settings.breaker_probes, monotonic
         )
-        self._written: dict[tuple[str, UUID], float] = {}
-        self._writing: set[asyncio.Task[None]] = set()
+        self.last_seen: LastSeenAnswers | None = None
+        if last_seen is not None:
+            max_age = settings.last_seen_hours * 3600
+            self.last_seen = LastSeenAnswers(last_seen, max_age, monotonic)
 
     async def choose(self, selection: Sequence[str], principal: Principal) -> Selection:
         """The clusters a question would go to. Errors as in `selection.choose`."""
@@ -164,7 +163,7 @@ class Fleet:
         """
         asked_at = self._clock()
         began = asyncio.get_running_loop().time() if began is None else began
-        asked = _Asked(question, backend, began, deadline, cache, keep_last_seen)
+        asked = _Asked(question, backend, began, deadline, cache)
         clusters = chosen.asked
         until = began + max((self._patience(asked, cluster) for cluster in clusters), default=0.0)
         found = await fan_out(
@@ -178,8 +177,9 @@ class Fleet:
             for cluster, answer in zip(clusters, found, strict=True)
         ]
         answers += [_offline(cluster) for cluster in chosen.offline]
-        answers = await self._fill_from_last_seen(answers, asked, asked_at)
-        self._write_last_seen(answers, asked, asked_at)
+        if keep_last_seen is not None and self.last_seen is not None:
+            answers = await self.last_seen.fill(answers, keep_last_seen, asked_at)
+            self.last_seen.keep(answers, keep_last_seen, asked_at)
         elapsed = (asyncio.get_running_loop().time() - began) * 1000
         return FleetAnswer(tuple(answers), asked_at, elapsed)
 
@@ -211,8 +211,8 @@ class Fleet:
         self.cache.forget(cluster_id)
 
     async def aclose(self) -> None:
-        if self._writing:
-            await asyncio.wait(self._writing)
+        if self.last_seen is not None:
+            await self.last_seen.aclose()
         await self.clients.aclose()
 
     # --- one cluster ----------------------------------------------------------------------
@@ -249,7 +249,7 @@ class Fleet:
         if rule is None:
             return await self._through_breaker(cluster, asked)
         return await self.cache.get(
-            (cluster.id, cluster.endpoints, asked.backend, *rule.key),
+            (cluster.id, address(cluster), asked.backend, *rule.key),
             lambda: self._through_breaker(cluster, asked),
             ttl=rule.ttl,
             size=rule.size,
@@ -295,88 +295,6 @@ class Fleet:
         patience = self._patience(asked, cluster)
         error = _timed_out(cluster, asked.backend, patience, "did not answer, nor give up")
         return ClusterAnswer(cluster, AnswerStatus.TIMEOUT, error=error, elapsed_ms=patience * 1000)
-
-    # --- what was seen earlier ------------------------------------------------------------
-
-    async def _fill_from_last_seen(
-        self, answers: list[ClusterAnswer[T]], asked: _Asked[T], now: datetime
-    ) -> list[ClusterAnswer[T]]:
-        store, codec = self._store, asked.last_seen
-        if store is None or codec is None:
-            return answers
-        return [
-            await self._stale(answer, store, codec, now) if _is_away(answer) else answer
-            for answer in answers
-        ]
-
-    async def _stale(
-        self, answer: ClusterAnswer[T], store: LastSeenStore, codec: LastSeen[T], now: datetime
-    ) -> ClusterAnswer[T]:
-        try:
-            seen = await store.get(codec.key, answer.cluster.id)
-        except StorageFailed:
-            return answer  # the failure of the cluster is what the caller asked about
-        if seen is None:
-            return answer
-        blob, at = seen
-        if (now - at).total_seconds() > self._settings.last_seen_hours * 3600:
-            return answer
-        try:
-            value = codec.decode(blob)
-        except ValueError:
-            return answer
-        return replace(
-            answer,
-            status=AnswerStatus.SUCCESS,
-            value=value,
-            error=None,
-            skipped=None,
-            stale_as_of=at,
-        )
-
-    def _write_last_seen(
-        self, answers: list[ClusterAnswer[T]], asked: _Asked[T], now: datetime
-    ) -> None:
-        store, codec = self._store, asked.last_seen
-        if store is None or codec is None:
-            return
-        due = [answer for answer in answers if self._is_due(answer, codec.key)]
-        if due:
-            task = asyncio.create_task(self._write(store, codec, due, now))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
-
-    def _is_due(self, answer: ClusterAnswer[Any], key: str) -> bool:
-        far = answer.cluster.cluster_type is ClusterType.FAR_EDGE
-        if not far or not answer.answered or answer.stale_as_of is not None:
-            return False
-        written = self._written.get((key, answer.cluster.id))
-        return written is None or self._monotonic() - written >= LAST_SEEN_EVERY_SECONDS
-
-    async def _write(
-        self,
-        store: LastSeenStore,
-        codec: LastSeen[T],
-        answers: Sequence[ClusterAnswer[T]],
-        now: datetime,
-    ) -> None:
-        for answer in answers:
-            if answer.value is None:
-                continue
-            self._written[codec.key, answer.cluster.id] = self._monotonic()
-            try:
-                await store.put(codec.key, answer.cluster.id, codec.encode(answer.value), now)
-            except StorageFailed:
-                return  # what could not be kept is asked again; the answer itself stands
-
-
-def _is_away(answer: ClusterAnswer[Any]) -> bool:
-    if answer.cluster.cluster_type is not ClusterType.FAR_EDGE:
-        return False
-    return answer.skipped == OFFLINE or isinstance(answer.error, (ClusterUnreachable, QueryTimeout))
-
-
-OFFLINE = "offline"
 
 
 def _offline(cluster: Cluster) -> ClusterAnswer[Any]:
