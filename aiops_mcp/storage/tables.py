@@ -1,0 +1,162 @@
+"""The tables, as SQLAlchemy Core metadata. No queries here; migrations never import this.
+
+A test compares this metadata with what the migrations build, on both databases.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without zone must not be stored")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+
+def _cluster_id(*, primary_key: bool = True) -> "Column[Any]":
+    return Column(
+        "cluster_id",
+        Uuid(),
+        ForeignKey("clusters.id", ondelete="CASCADE"),
+        primary_key=primary_key,
+    )
+
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""One row: counts the registry's writes; ``removed`` is the last write that removed a cluster."""
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("display_name", String(128), nullable=False),
+    Column("api_server_url", String(2048), nullable=False),
+    Column("cluster_type", String(16), nullable=False),
+    Column("platform", String(16), nullable=False),
+    Column("platform_version", String(128)),
+    Column("region", String(128)),
+    Column("environment", String(16), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("endpoints", JSON, nullable=False),
+    Column("discovered_endpoints", JSON, nullable=False),
+    Column("capabilities", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("access_revision", BigInteger, nullable=False),
+)
+"""``revision`` is the write that last changed the row, its status or its credentials;
+``access_revision`` the one that last changed how the cluster is reached."""
+
+cluster_status = Table(
+    "cluster_status",
+    metadata,
+    _cluster_id(),
+    Column("state", String(16), nullable=False),
+    Column("health_score", Integer, nullable=False),
+    Column("connectivity", String(16), nullable=False),
+    Column("api_server_healthy", Boolean),
+    Column("prometheus_healthy", Boolean),
+    Column("tempo_healthy", Boolean),
+    Column("loki_healthy", Boolean),
+    Column("last_error", Text),
+    Column("checked_at", Moment),
+    Column("last_seen_at", Moment),
+    Column("recorded_at", Moment),
+    Column("revision", BigInteger, nullable=False, index=True),
+)
+"""Apart from ``clusters``, so that a health check rewrites a small row; ``recorded_at`` is the
+time of the newest row in ``health_checks``."""
+
+health_checks = Table(
+    "health_checks",
+    metadata,
+    _cluster_id(),
+    Column("checked_at", Moment, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("health_score", Integer, nullable=False),
+    Column("latency_ms", Float),
+    Column("reason", Text),
+    sqlite_with_rowid=False,
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _cluster_id(),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("auth_type", String(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+)
+
+last_seen = Table(
+    "last_seen",
+    metadata,
+    _cluster_id(),
+    Column("key", String(255), primary_key=True),
+    Column("answer", LargeBinary, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+handles = Table(
+    "handles",
+    metadata,
+    Column("hash", String(128), primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("holder", String(255), nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
