@@ -128,7 +128,7 @@ class Capability:
         effect: Effect = Effect.READ,
         tool: bool = True,
         resource: str | None = None,
-        digest: Callable[[RequestT, AnswerT], Digest] | None = None,
+        digest: Callable[[Any, AnswerT], Digest] | None = None,
         status: int = 200,
         limit: str | None = None,
     ) -> Callable[

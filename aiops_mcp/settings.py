@@ -4,6 +4,7 @@ The one module that reads the environment. Settings travel as arguments from ``a
 imports an instance. Defaults are those of the contract.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -152,3 +153,9 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.home / 'aiops.sqlite'}"
+
+
+def default_kubeconfig() -> Path:
+    """Where kubectl would look: the first file of ``KUBECONFIG``, else ``~/.kube/config``."""
+    first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(first) if first else Path.home() / ".kube" / "config"

@@ -6,8 +6,8 @@ Pure functions on the models; no I/O, no clock.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
-from aiops_mcp.capabilities.digesting import more_line
 from aiops_mcp.models.cluster import (
     Cluster,
     ClusterState,
@@ -26,20 +26,17 @@ _TROUBLE = {
 
 
 def digest_clusters(
-    clusters: Sequence[Cluster], as_of: datetime, *, limit: int, start: int, call: str
+    clusters: Sequence[Cluster], as_of: datetime, *, total: int, next_call: str | None
 ) -> Digest:
-    """A row a cluster, those in trouble first, then by name."""
+    """A row a cluster of this page, those in trouble first, then by name."""
     ordered = sorted(clusters, key=lambda each: (_TROUBLE[each.status.state], each.name))
-    picked = ordered[start : start + limit]
     return Digest(
         headline=_headline(clusters),
         columns=("name", "state", "score", "type", "env", "region", "platform", "has", "error"),
-        rows=tuple(_row(cluster, as_of) for cluster in picked),
+        rows=tuple(_row(cluster, as_of) for cluster in ordered),
         as_of=as_of,
         notes=("simulated fleet",) if any(each.is_simulated for each in clusters) else (),
-        more=more_line(
-            total=len(ordered), start=start, shown=len(picked), what="clusters", call=call
-        ),
+        more=f"{total} match; the next page: {next_call}" if next_call else None,
     )
 
 
@@ -158,11 +155,7 @@ def _labels(cluster: Cluster) -> str:
 def _transitions(history: Sequence[HealthCheck], most: int = 3) -> list[HealthCheck]:
     """The newest checks whose state differs from the one after it, newest first."""
     ordered = sorted(history, key=lambda check: check.checked_at)
-    changed = [
-        earlier
-        for earlier, later in zip(ordered, ordered[1:], strict=False)
-        if earlier.state is not later.state
-    ]
+    changed = [earlier for earlier, later in pairwise(ordered) if earlier.state is not later.state]
     return changed[: -most - 1 : -1]
 
 

@@ -1,0 +1,52 @@
+# The house's commands. `make` alone prints them.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: help setup demo test lint types unit e2e bench lock docs clean
+
+help: ## Print this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## Make .venv with everything, from the lock file
+
+$(STAMP): pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Run the demo fleet: server on http://127.0.0.1:8080 (stop with Ctrl-C)
+	$(BIN)/aiops demo
+
+test: $(STAMP) lint unit ## Everything CI runs: lint, types, import contract, tests, coverage
+
+lint: $(STAMP) ## ruff, pyright strict, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+unit: $(STAMP) ## All tests, with coverage of aiops_mcp held to 90 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90 --skip-covered --sort=cover | tail -40
+
+e2e: $(STAMP) ## Only the tests against real processes
+	$(BIN)/python -m pytest tests/e2e tests/contract
+
+bench: $(STAMP) ## All benchmarks; ratios in one run
+	$(BIN)/python benchmarks/run.py
+
+docs: $(STAMP) ## Write the generated pages (settings, tools, OpenAPI)
+	$(BIN)/python docs/generate.py
+
+lock: ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	  --upgrade -o requirements.lock pyproject.toml
+
+clean: ## Remove everything that was built
+	rm -rf .venv .cache build dist .coverage* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,282 @@
+"""`aiops`: the fleet from a terminal. Thin: arguments in, one operation, its digest out.
+
+Imports what a command needs when it runs; ``aiops --help`` loads neither an MCP stack nor a model
+client. What every command shares (settings, session, output, errors) is in ``Run``.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+import typer
+
+from agents.output import EXIT_INTERRUPTED, Output
+from aiops_mcp.errors import AiopsError, InputError
+
+if TYPE_CHECKING:
+    from agents.session import Session
+    from aiops_mcp.settings import Settings
+
+HELP: Final = """Ask a whole fleet of Kubernetes and OpenShift clusters one question.
+
+Tables on a terminal, JSON in a pipe. Without --server a command asks the clusters from this
+process; with it, a running server. Exit codes: 0 answered, 1 failed, 2 bad input, 130 interrupted.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+clusters_app = typer.Typer(help="The registered clusters.", no_args_is_help=True)
+gpu_app = typer.Typer(help="GPUs of the fleet.", no_args_is_help=True)
+app.add_typer(clusters_app, name="clusters")
+app.add_typer(gpu_app, name="gpu")
+
+
+@dataclass(slots=True)
+class Run:
+    """What the options before the command say."""
+
+    output: Output
+    server: str | None
+    token: str | None
+    demo: bool
+
+    def settings(self, **changes: Any) -> "Settings":
+        from aiops_mcp.settings import Settings
+
+        given = {key: value for key, value in changes.items() if value is not None}
+        if self.demo:
+            given["demo"] = True
+        return Settings(**given)
+
+    def ask(self, operation: str, arguments: Mapping[str, Any], *, write: bool = False) -> None:
+        """Ask one operation and print its digest."""
+        given = {key: value for key, value in arguments.items() if value not in (None, [], ())}
+
+        async def body(session: "Session") -> None:
+            with _Progress(self.output) as progress:
+                digest = await session.ask(operation, given, progress=progress)
+            self.output.digest(digest)
+
+        self.with_session(body, write=write)
+
+    def with_session(
+        self, body: Callable[["Session"], Awaitable[None]], *, write: bool = False
+    ) -> None:
+        """Open a session, run ``body`` in it, and end with the exit code its errors deserve."""
+
+        async def main() -> None:
+            from agents.session import open_session
+
+            # A person at a terminal who types a writing command has allowed it by that.
+            settings = self.settings(allow_write=True if write else None)
+            async with open_session(settings, server=self.server, token=self.token) as session:
+                await body(session)
+
+        self.guarded(lambda: asyncio.run(main()))
+
+    def guarded(self, action: Callable[[], None]) -> None:
+        """Run ``action``; an error of ours or an interrupt becomes a message and an exit code."""
+        from pydantic import ValidationError
+
+        try:
+            action()
+        except AiopsError as error:
+            raise typer.Exit(self.output.error(error)) from error
+        except ValidationError as error:
+            raise typer.Exit(self.output.error(_invalid(error))) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _invalid(error: Any) -> InputError:
+    """A pydantic refusal as one line a field."""
+    lines = [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
+    return InputError("; ".join(lines), "See --help of this command.")
+
+
+class _Progress:
+    """Progress on stderr while one waits on a terminal; silent in a pipe."""
+
+    def __init__(self, output: Output) -> None:
+        self._status = output.errors.status("asking …") if output.errors.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    async def __call__(self, done: float, total: float | None, message: str) -> None:
+        if self._status:
+            share = f"{done:g}/{total:g} " if total else ""
+            self._status.update(f"{share}{message}")
+
+
+def _version(show: bool) -> None:
+    if show:
+        from aiops_mcp import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    json: Annotated[
+        bool | None, typer.Option("--json/--table", help="JSON or tables, whatever stdout is.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(envvar="AIOPS_SERVER", help="Ask this running server.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="AIOPS_TOKEN", help="Its API token.", show_default=False)
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Ask the simulated fleet.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
+    ] = False,
+) -> None:
+    del version
+    context.obj = Run(Output(as_json=json), server, token, demo)
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cluster", "-c", help="Cluster name, id or selector (type=EDGE label.team=ml); repeat."
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
+
+
+@app.command()
+def query(
+    context: typer.Context,
+    promql: Annotated[str, typer.Argument(help="A PromQL expression.")],
+    cluster: Names = None,
+    since: Annotated[
+        str | None, typer.Option(help="Start of a range: 6h, or a time. Without it: now only.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="End of the range, or the instant.")] = None,
+    step: Annotated[str | None, typer.Option(help="Step of the range, such as 1m.")] = None,
+    aggregation: Annotated[
+        str | None, typer.Option(help="Over clusters: MERGE, SUM, AVG, MAX or MIN.")
+    ] = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="Points as well.")] = False,
+    limit: Limit = None,
+) -> None:
+    """Run a PromQL query on the whole fleet and print it as one table."""
+    run: Run = context.obj
+    run.ask(
+        "query_metrics",
+        {
+            "query": promql,
+            "clusters": cluster,
+            "start_time": since,
+            "end_time": until,
+            "step": step,
+            "aggregation": aggregation.upper() if aggregation else None,
+            "response_format": "detailed" if detailed else None,
+            "limit": limit,
+        },
+    )
+
+
+@app.command()
+def metrics(
+    context: typer.Context,
+    words: Annotated[list[str], typer.Argument(help="What you look for: gpu temperature.")],
+    cluster: Names = None,
+    limit: Limit = None,
+) -> None:
+    """Find the names of metrics by keyword."""
+    run: Run = context.obj
+    run.ask("find_metrics", {"search": " ".join(words), "clusters": cluster, "limit": limit})
+
+
+@app.command()
+def alerts(
+    context: typer.Context,
+    cluster: Names = None,
+    severity: Annotated[str | None, typer.Option(help="CRITICAL, WARNING or INFO.")] = None,
+    state: Annotated[str | None, typer.Option(help="FIRING, PENDING or RESOLVED.")] = None,
+    limit: Limit = None,
+) -> None:
+    """List the alerts of the fleet, worst first."""
+    run: Run = context.obj
+    run.ask(
+        "list_alerts",
+        {
+            "clusters": cluster,
+            "severity": severity.upper() if severity else None,
+            "state": state.upper() if state else None,
+            "limit": limit,
+        },
+    )
+
+
+@app.command()
+def fleet(context: typer.Context) -> None:
+    """The fleet in a few lines: how many, how they are, who wants a look."""
+    run: Run = context.obj
+    run.ask("get_fleet_summary", {})
+
+
+@gpu_app.command("nodes")
+def gpu_nodes(
+    context: typer.Context,
+    cluster: Names = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="A row a card.")] = False,
+    limit: Limit = None,
+) -> None:
+    """Nodes with GPUs, those with trouble first."""
+    run: Run = context.obj
+    run.ask(
+        "get_gpu_nodes",
+        {
+            "clusters": cluster,
+            "response_format": "detailed" if detailed else None,
+            "limit": limit,
+        },
+    )
+
+
+@gpu_app.command("processes")
+def gpu_processes(context: typer.Context, cluster: Names = None, limit: Limit = None) -> None:
+    """Processes on GPUs, the largest memory first."""
+    run: Run = context.obj
+    run.ask("get_gpu_processes", {"clusters": cluster, "limit": limit})
+
+
+@gpu_app.command("summary")
+def gpu_summary(context: typer.Context) -> None:
+    """GPUs of the fleet by model: how many, how busy, how hot."""
+    run: Run = context.obj
+    run.ask("get_gpu_summary", {})
+
+
+def main() -> None:
+    """The entry point of the `aiops` command."""
+    from agents import cli_clusters, cli_servers
+
+    cli_clusters.register(clusters_app)
+    cli_servers.register(app)
+    # A closed pipe (| head) is the reader's choice, not an error.
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
