@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from aiops_mcp.errors import ClusterNotFound
 from aiops_mcp.events.bus import EventBus
 from aiops_mcp.fleet import registry_events
 from aiops_mcp.fleet.naming import find_visible, no_such_cluster
+from aiops_mcp.fleet.registry_credentials import CredentialChanges
 from aiops_mcp.fleet.roster import Roster
 from aiops_mcp.fleet.status_writer import StatusUpdate, StatusWriter
 from aiops_mcp.fleet.vault import Vault
@@ -79,6 +79,7 @@ class Registry:
             history_every=history_every,
             written=self._roster.forget,
         )
+        self._credentials = CredentialChanges(vault, self._change, self._touch, clock)
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -144,38 +145,8 @@ class Registry:
             await insert_cluster(transaction, record, await next_revision(transaction))
             return (registry_events.registered(record.cluster),)
 
-        await _to_the_end(self._with_credentials(cluster.id, credentials, write))
+        await _to_the_end(self._credentials.with_new(cluster.id, credentials, write))
         return record.cluster
-
-    async def _with_credentials(
-        self,
-        cluster_id: UUID,
-        credentials: ClusterCredentials | None,
-        write: Callable[[Transaction], Awaitable[Sequence[Event]]],
-    ) -> None:
-        """A change together with new credentials: both, or neither.
-
-        A vault outside our database cannot take part in the transaction, and must not hold it
-        up either: it goes first, and is undone when the rest fails.
-        """
-        if credentials is None:
-            await self._change(write)
-            return
-        if not self._vault.transactional:
-            await self._vault.store(cluster_id, credentials)
-            try:
-                await self._change(write)
-            except BaseException:
-                await self._vault.delete(cluster_id)
-                raise
-            return
-
-        async def write_both(transaction: Transaction) -> Sequence[Event]:
-            events = await write(transaction)
-            await self._vault.store(cluster_id, credentials, transaction=transaction)
-            return events
-
-        await self._change(write_both)
 
     async def update(self, cluster_id: UUID, changes: ClusterChanges) -> Cluster:
         """Change what the changes name; nothing is written when nothing differs.
@@ -190,7 +161,7 @@ class Registry:
         def apply(record: ClusterRecord) -> ClusterRecord:
             return record.with_cluster(**values).with_endpoints(configured=endpoints)
 
-        return await _to_the_end(self._edit(cluster_id, apply, _updated))
+        return await _to_the_end(self._edit(cluster_id, apply, registry_events.edited))
 
     async def set_capabilities(
         self,
@@ -215,7 +186,7 @@ class Registry:
         def apply(record: ClusterRecord) -> ClusterRecord:
             return record.with_cluster(**found).with_endpoints(discovered=endpoints)
 
-        return await _to_the_end(self._edit(cluster_id, apply, _discovered))
+        return await _to_the_end(self._edit(cluster_id, apply, registry_events.discovered))
 
     async def _edit(
         self,
@@ -229,7 +200,7 @@ class Registry:
             revision = await next_revision(transaction)
             before = await _existing(transaction, cluster_id)
             after = apply(before)
-            changed = _changed_fields(before, after)
+            changed = after.changed_fields(before)
             if not changed:
                 edited.append(before.cluster)
                 return ()
@@ -302,29 +273,7 @@ class Registry:
         Raises:
             ClusterNotFound: there is no such cluster.
         """
-        return await _to_the_end(self._store_credentials(cluster_id, credentials))
-
-    async def _store_credentials(
-        self, cluster_id: UUID, credentials: ClusterCredentials
-    ) -> CredentialsInfo:
-        if not self._vault.transactional:
-            await self._vault.store(cluster_id, credentials)
-
-        async def write(transaction: Transaction) -> Sequence[Event]:
-            cluster = await self._touch(transaction, cluster_id)
-            if self._vault.transactional:
-                await self._vault.store(cluster_id, credentials, transaction=transaction)
-            return (
-                registry_events.credentials_updated(cluster, "stored", credentials, self._clock()),
-            )
-
-        await self._change(write)
-        info = await self._vault.info(cluster_id)
-        if info is None:
-            raise ClusterNotFound(
-                f"Cluster {cluster_id} was removed meanwhile.", "Register it again."
-            )
-        return info
+        return await _to_the_end(self._credentials.store(cluster_id, credentials))
 
     async def delete_credentials(self, cluster_id: UUID) -> bool:
         """Forget a cluster's credentials; false when there were none.
@@ -332,28 +281,7 @@ class Registry:
         Raises:
             ClusterNotFound: there is no such cluster.
         """
-        return await _to_the_end(self._delete_credentials(cluster_id))
-
-    async def _delete_credentials(self, cluster_id: UUID) -> bool:
-        if await self._vault.info(cluster_id) is None:
-            return False
-
-        async def write(transaction: Transaction) -> Sequence[Event]:
-            cluster = await self._touch(transaction, cluster_id)
-            if self._vault.transactional:
-                await self._vault.delete(cluster_id, transaction=transaction)
-            return (registry_events.credentials_updated(cluster, "deleted", None, self._clock()),)
-
-        await self._change(write)
-        if not self._vault.transactional:
-            await self._vault.delete(cluster_id)
-        return True
-
-    async def _touch(self, transaction: Transaction, cluster_id: UUID) -> Cluster:
-        revision = await next_revision(transaction)
-        record = await _existing(transaction, cluster_id)
-        await touch_access(transaction, cluster_id, revision)
-        return record.cluster
+        return await _to_the_end(self._credentials.delete(cluster_id))
 
     async def load_credentials(self, cluster_id: UUID) -> ClusterCredentials:
         """The credentials themselves, for a client.
@@ -371,17 +299,20 @@ class Registry:
         self, principal: Principal
     ) -> tuple[tuple[Cluster, CredentialsInfo], ...]:
         """The visible clusters whose credentials expire soon or have expired, soonest first."""
-        infos = await self._vault.infos()
-        found = [
-            (cluster, infos[cluster.id])
-            for cluster in await self.list(principal)
-            if cluster.id in infos and infos[cluster.id].expires_soon
-        ]
-        return tuple(sorted(found, key=lambda pair: str(pair[1].expires_at)))
+        clusters = {cluster.id: cluster for cluster in await self.list(principal)}
+        infos = await self._vault.infos(frozenset(clusters))
+        found = [(clusters[key], info) for key, info in infos.items() if info.expires_soon]
+        return tuple(sorted(found, key=lambda pair: (str(pair[1].expires_at), pair[0].name)))
 
     async def rotate_vault_key(self) -> int:
         """Seal all credentials with a new key; returns how many were sealed anew."""
         return await _to_the_end(self._vault.rotate_key())
+
+    async def _touch(self, transaction: Transaction, cluster_id: UUID) -> Cluster:
+        revision = await next_revision(transaction)
+        record = await _existing(transaction, cluster_id)
+        await touch_access(transaction, cluster_id, revision)
+        return record.cluster
 
     async def _change(self, write: Callable[[Transaction], Awaitable[Sequence[Event]]]) -> None:
         async with self._database.transaction() as transaction:
@@ -389,31 +320,6 @@ class Registry:
         self._roster.forget()
         for event in events:
             await self._bus.publish(event)
-
-
-def _changed_fields(before: ClusterRecord, after: ClusterRecord) -> set[str]:
-    changed = {
-        name
-        for name in Cluster.model_fields
-        if getattr(before.cluster, name) != getattr(after.cluster, name)
-    }
-    if before.configured != after.configured or before.discovered != after.discovered:
-        changed.add("endpoints")
-    return changed
-
-
-def _updated(before: Cluster, after: Cluster, changed: set[str]) -> Sequence[Event]:
-    return (registry_events.updated(before, after, changed),)
-
-
-def _discovered(before: Cluster, after: Cluster, changed: set[str]) -> Sequence[Event]:
-    events: list[Event] = []
-    if "capabilities" in changed:
-        events.append(registry_events.capabilities_changed(after, before.capabilities))
-    others = changed - {"capabilities"}
-    if others:
-        events.append(registry_events.updated(before, after, others))
-    return events
 
 
 async def _existing(transaction: Transaction, cluster_id: UUID) -> ClusterRecord:

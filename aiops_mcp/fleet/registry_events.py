@@ -38,6 +38,20 @@ def registered(cluster: Cluster) -> Event:
     )
 
 
+def edited(before: Cluster, after: Cluster, changed: set[str]) -> tuple[Event, ...]:
+    """The events of a change by a person."""
+    return (updated(before, after, changed),)
+
+
+def discovered(before: Cluster, after: Cluster, changed: set[str]) -> tuple[Event, ...]:
+    """The events of a discovery: new capabilities are one of their own."""
+    others = changed - {"capabilities"}
+    return (
+        *((capabilities_changed(after, before.capabilities),) if others != changed else ()),
+        *((updated(before, after, others),) if others else ()),
+    )
+
+
 def updated(before: Cluster, after: Cluster, changed: Iterable[str]) -> Event:
     """A renamed cluster's event goes by its new name and tells the old one."""
     payload: dict[str, Any] = {"changed": sorted(changed)}

@@ -48,12 +48,16 @@ class Vault(Protocol):
         """What was stored. Raises ``CredentialsNotFound``: none, or they cannot be opened."""
         ...
 
+    def about(self, credentials: ClusterCredentials) -> CredentialsInfo:
+        """What may be said about these credentials."""
+        ...
+
     async def info(self, cluster_id: UUID) -> CredentialsInfo | None:
         """Kind and dates, without opening anything; ``None``: nothing is stored."""
         ...
 
-    async def infos(self) -> dict[UUID, CredentialsInfo]:
-        """``info`` of every cluster that has credentials."""
+    async def infos(self, cluster_ids: frozenset[UUID]) -> dict[UUID, CredentialsInfo]:
+        """``info`` of those of the clusters that have credentials."""
         ...
 
     async def delete(self, cluster_id: UUID, *, transaction: Transaction | None = None) -> bool:
@@ -143,21 +147,33 @@ class DatabaseVault:
         except InvalidToken:
             return None
 
+    def about(self, credentials: ClusterCredentials) -> CredentialsInfo:
+        return self._dated(credentials.auth_type, credentials.created_at, credentials.expires_at)
+
     async def info(self, cluster_id: UUID) -> CredentialsInfo | None:
         async with self._database.read() as transaction:
             record = await read_credentials(transaction, cluster_id)
         return None if record is None else self._info(record)
 
-    async def infos(self) -> dict[UUID, CredentialsInfo]:
+    async def infos(self, cluster_ids: frozenset[UUID]) -> dict[UUID, CredentialsInfo]:
         async with self._database.read() as transaction:
             records = await all_credentials(transaction)
-        return {record.cluster_id: self._info(record) for record in records}
+        return {
+            record.cluster_id: self._info(record)
+            for record in records
+            if record.cluster_id in cluster_ids
+        }
 
     def _info(self, record: CredentialsRecord) -> CredentialsInfo:
+        return self._dated(AuthType(record.auth_type), record.created_at, record.expires_at)
+
+    def _dated(
+        self, auth_type: AuthType, created_at: datetime, expires_at: datetime | None
+    ) -> CredentialsInfo:
         return credentials_info(
-            AuthType(record.auth_type),
-            record.created_at,
-            record.expires_at,
+            auth_type,
+            created_at,
+            expires_at,
             now=self._clock(),
             warn_before=self._warn_before,
         )

@@ -47,6 +47,17 @@ class ClusterRecord:
         )
         return changed._laid_over(changed.cluster)  # noqa: SLF001 (the same class)
 
+    def changed_fields(self, before: "ClusterRecord") -> set[str]:
+        """The names of the cluster's fields that differ from before."""
+        changed = {
+            name
+            for name in Cluster.model_fields
+            if getattr(before.cluster, name) != getattr(self.cluster, name)
+        }
+        if (before.configured, before.discovered) != (self.configured, self.discovered):
+            changed.add("endpoints")
+        return changed
+
     def _laid_over(self, cluster: Cluster) -> "ClusterRecord":
         endpoints = self.discovered.model_copy(
             update={name: url for name, url in self.configured if url is not None}

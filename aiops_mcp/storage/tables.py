@@ -148,7 +148,6 @@ handles = Table(
     "handles",
     metadata,
     Column("hash", String(128), primary_key=True),
-    Column("payload", LargeBinary, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
 )

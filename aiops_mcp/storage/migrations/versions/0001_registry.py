@@ -70,7 +70,6 @@ def upgrade() -> None:
     op.create_table(
         "handles",
         sa.Column("hash", sa.String(128), primary_key=True),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
         _moment("expires_at"),
         _moment("used_at", nullable=True),
     )
