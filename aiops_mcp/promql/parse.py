@@ -82,7 +82,7 @@ def prettify(node_text: str) -> str:
     """
     guard.check(node_text)
     try:
-        return cast("str", promql_parser.parse(node_text).prettify())
+        return promql_parser.parse(node_text).prettify()
     except ValueError as error:
         raise _located(node_text, scan(node_text), str(error)) from error
 
@@ -163,12 +163,11 @@ class _Reader:
 
     def _AggregateExpr(self, parsed: Any) -> tree.Node:  # noqa: N802
         modifier = parsed.modifier
-        labels = modifier.labels if modifier else []
         return tree.Aggregate(
             str(parsed.op).lower(),
             self.node(parsed.expr),
             None if parsed.param is None else self.node(parsed.param),
-            tuple(self._plain.string(label) for label in labels),
+            self._names(modifier.labels if modifier is not None else None),
             modifier is not None and modifier.type == promql_parser.AggModifierType.Without,
         )
 
@@ -280,4 +279,5 @@ class _Reader:
             return "start"
         if kind == "End":
             return "end"
-        return self._plain.times[round((parsed.at.at - _EPOCH).total_seconds())]
+        at: datetime = parsed.at.at
+        return self._plain.times[round((at - _EPOCH).total_seconds())]

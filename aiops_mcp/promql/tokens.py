@@ -36,6 +36,7 @@ _UNIT_MS = {
 _DURATION = re.compile(
     r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII
 )
+_OCTAL = re.compile(r"0[0-7]+", re.ASCII)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -142,9 +143,11 @@ def parse_duration(text: str) -> int | None:
 
 
 def parse_number(text: str) -> float:
-    """The value of a number literal, hexadecimal and digit separators included."""
+    """The value of a number literal: hexadecimal, octal (a leading 0) or decimal, as in Go."""
     plain = text.replace("_", "")
-    return float(int(plain, 16)) if plain[:2].lower() == "0x" else float(plain)
+    if plain[:2].lower() == "0x":
+        return float(int(plain, 16))
+    return float(int(plain, 8)) if _OCTAL.fullmatch(plain) else float(plain)
 
 
 def format_duration(milliseconds: int) -> str:

@@ -169,7 +169,7 @@ def without_parens(node: Node) -> Node:
     return node
 
 
-def result_type(node: Node) -> ValueType:
+def result_type(node: Node) -> ValueType:  # noqa: PLR0911 - one return a node type
     """The type an expression evaluates to."""
     match without_parens(node):
         case Number():
@@ -211,7 +211,7 @@ def _seconds(duration: Duration, step_ms: int, range_ms: int) -> float:
     return combine(duration.op, values)
 
 
-def combine(op: str, values: list[float]) -> float:
+def combine(op: str, values: list[float]) -> float:  # noqa: PLR0911 - one return an operator
     """Apply one operator of duration arithmetic to seconds; one operand with ``-`` negates."""
     if len(values) == 1:
         return -values[0]
