@@ -138,15 +138,18 @@ def build_mcp_server(
     return server
 
 
-def http_part(server: FleetServer, settings: Settings, *, path: str = "/mcp") -> HttpPart:
+def http_part(
+    server: FleetServer, settings: Settings, *, path: str = "/mcp", sessions: bool = True
+) -> HttpPart:
     """Streamable HTTP at ``path``, with Host and Origin checked, for the host application.
 
-    Stateless: any replica answers any request. Clients of 2025 protocols then get no change
-    notifications over HTTP; those of 2026 hold a ``subscriptions/listen`` stream.
+    2026-07-28 clients are served without state by any replica. ``sessions`` gives clients of
+    older protocols a session, and with it change notifications and questions; several replicas
+    without sticky routing turn it off.
     """
     app = server.http_app(
         path=path,
-        stateless_http=True,
+        stateless_http=not sessions,
         host_origin_protection=True,
         allowed_hosts=[settings.host, *settings.allowed_hosts],
         allowed_origins=list(settings.allowed_origins),
