@@ -70,7 +70,9 @@ async def list_clusters(context: Context, request: ClusterList) -> ClusterPage:
 
     Start here when you do not know the fleet.
     """
-    wanted = ClusterFilter(**request.model_dump(exclude={"page", "page_size"}))
+    wanted = ClusterFilter(
+        **request.model_dump(exclude={"page", "page_size", "label"}), labels=request.label
+    )
     found = filter_clusters(await context.registry.list(context.principal), wanted)
     page = page_of(found, request.page, request.page_size)
     return ClusterPage(**dict(page), as_of=context.clock())

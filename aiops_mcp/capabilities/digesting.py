@@ -7,14 +7,12 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.coverage import Coverage
-
-ItemT = TypeVar("ItemT")
 
 
 class ResponseFormat(StrEnum):
@@ -60,14 +58,13 @@ def _age(seconds: float) -> str:
     return f"{seconds:.0f}s"
 
 
-def page(items: Sequence[ItemT], limit: int, cursor: str | None) -> tuple[Sequence[ItemT], int]:
-    """The items after ``cursor``, ``limit`` at most, and how many came before them.
+def cursor_start(cursor: str | None) -> int:
+    """How many rows the answers before this one showed.
 
     Raises:
         InputError: the cursor is not one of ours.
     """
-    start = _decode_cursor(cursor) if cursor else 0
-    return items[start : start + limit], start
+    return _decode_cursor(cursor) if cursor else 0
 
 
 def more_line(

@@ -55,14 +55,14 @@ def digest_gpu_nodes(
     if detailed:
         cards = [(node, gpu) for node in ordered for gpu in node.gpus]
         picked_cards = cards[start : start + limit]
-        columns, rows, total = (
+        columns, rows, count = (
             _CARD_COLUMNS,
             [_card_row(*card) for card in picked_cards],
             len(cards),
         )
     else:
         picked = ordered[start : start + limit]
-        columns, rows, total = _NODE_COLUMNS, [_node_row(node) for node in picked], len(ordered)
+        columns, rows, count = _NODE_COLUMNS, [_node_row(node) for node in picked], len(ordered)
     return Digest(
         headline=_headline(nodes),
         columns=columns,
@@ -71,7 +71,7 @@ def digest_gpu_nodes(
         as_of=as_of,
         notes=_warnings(nodes),
         more=more_line(
-            total=total,
+            total=count,
             start=start,
             shown=len(rows),
             what="cards" if detailed else "nodes",
@@ -115,10 +115,10 @@ def _node_row(node: GPUNode) -> tuple[Cell, ...]:
         node.node_name,
         len(gpus),
         ", ".join(dict.fromkeys(gpu.name for gpu in gpus if gpu.name)) or None,
-        _mean([gpu.utilization_gpu_percent for gpu in gpus]),
-        _memory_share(gpus),
+        mean([gpu.utilization_gpu_percent for gpu in gpus]),
+        memory_share(gpus),
         _hottest(node),
-        _total([gpu.power_draw_watts for gpu in gpus]),
+        total([gpu.power_draw_watts for gpu in gpus]),
         "; ".join(f"gpu {gpu.index}: {text}" for gpu in gpus for text in troubles(gpu)) or None,
         node.source.value,
     )
@@ -214,12 +214,14 @@ def _hottest(node: GPUNode) -> float | None:
     return max(known) if known else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Of what is known; ``None`` when nothing is."""
     known = [value for value in values if value is not None]
     return significant(sum(known) / len(known)) if known else None
 
 
-def _total(values: Sequence[float | None]) -> float | None:
+def total(values: Sequence[float | None]) -> float | None:
+    """Of what is known; ``None`` when nothing is."""
     known = [value for value in values if value is not None]
     return significant(sum(known)) if known else None
 
@@ -228,7 +230,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else significant(value)
 
 
-def _memory_share(gpus: Sequence[GPU]) -> float | None:
+def memory_share(gpus: Sequence[GPU]) -> float | None:
     """Used over total of the cards that report both, in percent."""
     known = [
         (gpu.memory_used_mb, gpu.memory_total_mb)

@@ -1,0 +1,133 @@
+"""Alerts of the fleet, as the clusters' Alertmanagers have them now."""
+
+from collections import Counter
+from typing import Annotated
+
+from pydantic import Field
+
+from aiops_mcp.capabilities.alerts_digest import digest_alerts
+from aiops_mcp.capabilities.clusters import OneCluster
+from aiops_mcp.capabilities.digesting import (
+    Cursor,
+    Format,
+    Limit,
+    ResponseFormat,
+    call_text,
+    cursor_start,
+)
+from aiops_mcp.context import Context
+from aiops_mcp.errors import AlertNotFound
+from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.models.coverage import Coverage
+from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.entity import Entity, Timestamp
+from aiops_mcp.operation import Capability, Clusters, Input
+
+alerts = Capability("alerts", "Alerts of the fleet.")
+
+
+class AlertQuery(Input):
+    clusters: Clusters = ()
+    state: AlertState | None = None
+    severity: AlertSeverity | None = None
+    namespace: Annotated[str | None, Field(max_length=253)] = None
+    suppressed: Annotated[bool, Field(description="Also silenced and inhibited ones")] = False
+    response_format: Format = ResponseFormat.CONCISE
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
+class AlertList(Entity):
+    """Every alert that matched, one entry a cluster it fires in, worst first."""
+
+    alerts: tuple[Alert, ...]
+    total: int
+    by_severity: dict[AlertSeverity, int]
+    suppressed_left_out: int = 0
+    coverage: Coverage
+    as_of: Timestamp
+
+
+def _digest(request: AlertQuery, answer: AlertList) -> Digest:
+    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"cursor"})
+    digest = digest_alerts(
+        answer.alerts,
+        answer.coverage,
+        answer.as_of,
+        limit=request.limit,
+        start=cursor_start(request.cursor),
+        call=call_text("list_alerts", asked),
+        detailed=request.response_format is ResponseFormat.DETAILED,
+    )
+    if not answer.suppressed_left_out:
+        return digest
+    note = f"{answer.suppressed_left_out} silenced or inhibited left out (suppressed=true)"
+    return digest.model_copy(update={"notes": (*digest.notes, note)})
+
+
+@alerts.operation("list_alerts", route="GET /alerts", needs="metrics:read", digest=_digest)
+async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
+    """What is firing in the fleet, worst first: one row a kind of alert with where and since when.
+
+    Start here when something is wrong.
+    """
+    found = await context.alerts.list(
+        request.clusters, principal=context.principal, progress=context.call.progress
+    )
+    matching = [alert for alert in found.alerts if _matches(alert, request)]
+    shown = [alert for alert in matching if request.suppressed or not alert.is_suppressed]
+    return AlertList(
+        alerts=tuple(shown),
+        total=len(shown),
+        by_severity=dict(Counter(alert.severity for alert in shown)),
+        suppressed_left_out=len(matching) - len(shown),
+        coverage=found.coverage,
+        as_of=context.clock(),
+    )
+
+
+def _matches(alert: Alert, request: AlertQuery) -> bool:
+    return (
+        request.state in (None, alert.state)
+        and request.severity in (None, alert.severity)
+        and request.namespace in (None, alert.labels.get("namespace"))
+    )
+
+
+@alerts.operation(
+    "get_cluster_alerts",
+    route="GET /clusters/{cluster}/alerts",
+    needs="metrics:read",
+    resource="fleet://clusters/{cluster}/alerts",
+    tool=False,
+)
+async def get_cluster_alerts(context: Context, request: OneCluster) -> AlertList:
+    """The alerts of one cluster."""
+    cluster = await context.registry.resolve(request.cluster, context.principal)
+    return await list_alerts(context, AlertQuery(clusters=(cluster.name,), suppressed=True))
+
+
+class OneAlert(Input):
+    fingerprint: Annotated[str, Field(pattern="^[0-9a-fA-F]{1,64}$")]
+
+
+class AlertOccurrences(Entity):
+    """One fingerprint, in every cluster it fires in."""
+
+    fingerprint: str
+    alerts: tuple[Alert, ...]
+    coverage: Coverage
+
+
+@alerts.operation("get_alert", route="GET /alerts/{fingerprint}", needs="metrics:read", tool=False)
+async def get_alert(context: Context, request: OneAlert) -> AlertOccurrences:
+    """One alert by its fingerprint, with every cluster it fires in."""
+    found = await context.alerts.list((), principal=context.principal)
+    wanted = request.fingerprint.lower()
+    same = tuple(alert for alert in found.alerts if alert.fingerprint.lower() == wanted)
+    if not same:
+        raise AlertNotFound(
+            f"No alert has the fingerprint {request.fingerprint} now.",
+            "It may have resolved. list_alerts shows those that fire.",
+        )
+    return AlertOccurrences(fingerprint=wanted, alerts=same, coverage=found.coverage)
