@@ -8,7 +8,6 @@ import orjson
 
 from aiops_mcp.simulation.promql import Answer, Labels, RawMatrix, Scalar, Text, Vector
 from aiops_mcp.simulation.promql.numerals import plain, plain_many, seconds, seconds_many
-from aiops_mcp.simulation.promql.store import Floats, Mask
 
 _TRUNCATED = "results truncated due to limit"
 
@@ -52,7 +51,7 @@ def instant(answer: Answer, limit: int | None) -> bytes:
             chosen = sorted(value.series, key=lambda series: series.labels)
             chosen = chosen[: _cut(len(chosen), limit, warnings)]
             items = [
-                _series(one.labels, seconds_many(one.timestamps), plain_many(one.values))
+                _series(one.labels, _template(seconds_many(one.timestamps)), plain_many(one.values))
                 for one in chosen
             ]
             data = _data(b"matrix", _array(items))
@@ -64,24 +63,21 @@ def matrix(answer: Answer, limit: int | None) -> bytes:
     value = answer.value
     warnings = list(answer.warnings)
     stamps = seconds_many(answer.times)
+    every = _template(stamps)
     items: list[bytes] = []
     if isinstance(value, Scalar):
-        items = [_series((), stamps, plain_many(value.values))]
+        items = [_series((), every, plain_many(value.values))]
     elif isinstance(value, Vector):
         order = sorted(range(len(value.labels)), key=value.labels.__getitem__)
         for row in order[: _cut(len(order), limit, warnings)]:
-            times, numbers = _present(stamps, value.values[row], value.present[row])
-            items.append(_series(value.labels[row], times, numbers))
+            present, values = value.present[row], value.values[row]
+            if present.all():
+                items.append(_series(value.labels[row], every, plain_many(values)))
+                continue
+            times = [stamps[step] for step in np.flatnonzero(present).tolist()]
+            items.append(_series(value.labels[row], _template(times), plain_many(values[present])))
     data = _data(b"matrix", _array(items))
     return success(data, warnings=warnings, infos=answer.infos, raw=True)
-
-
-def _present(
-    stamps: Sequence[bytes], values: Floats, present: Mask
-) -> tuple[Sequence[bytes], list[bytes]]:
-    if present.all():
-        return stamps, plain_many(values)
-    return [stamps[step] for step in np.flatnonzero(present)], plain_many(values[present])
 
 
 def _cut(count: int, limit: int | None, warnings: list[str]) -> int:
@@ -105,10 +101,14 @@ def _point(stamp: bytes, number: bytes) -> bytes:
     return b"[" + stamp + b',"' + number + b'"]'
 
 
-def _series(labels: Labels, stamps: Sequence[bytes], numbers: Sequence[bytes]) -> bytes:
-    points = b'"],['.join(map(b',"'.join, zip(stamps, numbers, strict=True)))
-    values = b"[[" + points + b'"]]' if numbers else b"[]"
-    return b'{"metric":' + _metric(labels) + b',"values":' + values + b"}"
+def _template(stamps: Sequence[bytes]) -> bytes:
+    """The points of a series with a place for each number: one formatting fills a whole row."""
+    return b",".join(b"[" + stamp + b',"%b"]' for stamp in stamps)
+
+
+def _series(labels: Labels, template: bytes, numbers: Sequence[bytes]) -> bytes:
+    points = template % tuple(numbers)
+    return b'{"metric":' + _metric(labels) + b',"values":[' + points + b"]}"
 
 
 def _array(items: Sequence[bytes]) -> bytes:

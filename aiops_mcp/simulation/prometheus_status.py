@@ -1,4 +1,4 @@
-"""The parts of the Prometheus HTTP API that are about the server: rules, targets, metadata, status."""
+"""The Prometheus HTTP API about the server itself: rules, targets, metadata, status."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops_mcp.promql.tree import METRIC_NAME
 from aiops_mcp.simulation.promql.frames import Grid, Vector, empty
@@ -23,8 +24,8 @@ class Groups:
     """Rows sorted so that each group is one run; ``starts`` are the runs' first rows."""
 
     labels: Sequence[Labels]
-    starts: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-    rows: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
     values: Floats
     present: Mask
 

@@ -15,6 +15,14 @@ def _sign(values: Floats) -> Floats:
     return np.where(values > 0, 1.0, np.where(values < 0, -1.0, values))
 
 
+def _degrees(values: Floats) -> Floats:
+    return values * 180 / math.pi
+
+
+def _radians(values: Floats) -> Floats:
+    return values * math.pi / 180
+
+
 SIMPLE: Mapping[str, Any] = {
     "abs": np.abs,
     "ceil": np.ceil,
@@ -37,8 +45,8 @@ SIMPLE: Mapping[str, Any] = {
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
-    "deg": lambda values: values * 180 / math.pi,
-    "rad": lambda values: values * math.pi / 180,
+    "deg": _degrees,
+    "rad": _radians,
 }
 
 

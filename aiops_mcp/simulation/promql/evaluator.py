@@ -18,7 +18,8 @@ from aiops_mcp.simulation.promql.frames import (
     Vector,
     relabel,
 )
-from aiops_mcp.simulation.promql.functions import FUNCTIONS, Invocation
+from aiops_mcp.simulation.promql.functions import FUNCTIONS
+from aiops_mcp.simulation.promql.invocation import Invocation
 from aiops_mcp.simulation.promql.matching import without_name
 from aiops_mcp.simulation.promql.planner import Plan
 from aiops_mcp.simulation.promql.store import Block, Floats, SeriesStore, Times

@@ -15,7 +15,7 @@ from aiops_mcp.simulation.promql.store import Floats, Mask, Times
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
 
-class QueryFailed(Exception):  # noqa: N818 - named by what happened, as the project's tree is
+class QueryFailed(Exception):
     """A query that parsed but could not be answered; ``kind`` is the wire's errorType."""
 
     def __init__(
@@ -132,7 +132,7 @@ def joined(labels: Sequence[Labels], values: Floats, present: Mask) -> Vector:
 
 def without_absent(vector: Vector) -> Vector:
     """The vector without series that are present nowhere."""
-    kept = vector.present.any(axis=1)
+    kept: Mask = np.asarray(vector.present.any(axis=1))
     if kept.all():
         return vector
     labels = [one for one, here in zip(vector.labels, kept, strict=True) if here]

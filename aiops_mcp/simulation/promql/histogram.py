@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops_mcp.promql.tree import METRIC_NAME
 from aiops_mcp.simulation.promql.frames import Notes, Vector
 from aiops_mcp.simulation.promql.matching import Labels, drop
 from aiops_mcp.simulation.promql.store import Floats, Mask
 
-BucketFunction: TypeAlias = Callable[[Floats, Floats, slice | Mask], Floats]
+Chosen: TypeAlias = Mask
+"""Which of the evaluation times."""
+BucketFunction: TypeAlias = Callable[[Floats, Floats, Chosen], Floats]
 """Upper bounds (b,), counts (b, t) and which times these are, to results (t,)."""
 
 _SMALL_DELTA = 1e-12
@@ -55,10 +58,10 @@ def _bound(labels: Labels, notes: Notes) -> float | None:
         return None
 
 
-def _same_buckets(here: Mask) -> Iterator[tuple[slice | Mask, Mask]]:
+def _same_buckets(here: Mask) -> Iterator[tuple[Chosen, Mask]]:
     """Times grouped by which of the buckets are there."""
     if here.all():
-        yield slice(None), np.ones(here.shape[0], dtype=np.bool_)
+        yield np.ones(here.shape[1], dtype=np.bool_), np.ones(here.shape[0], dtype=np.bool_)
         return
     patterns, which = np.unique(here, axis=1, return_inverse=True)
     which = which.reshape(-1)
@@ -68,15 +71,20 @@ def _same_buckets(here: Mask) -> Iterator[tuple[slice | Mask, Mask]]:
             yield which == number, used
 
 
-def _whole(bounds: Floats, counts: Floats, times: slice | Mask, compute: BucketFunction) -> Floats:
+def _whole(bounds: Floats, counts: Floats, times: Chosen, compute: BucketFunction) -> Floats:
     """Check for the +Inf bucket, join equal bounds and force counts to rise, then compute."""
     if bounds[-1] != math.inf:
-        return np.full(counts.shape[1], math.nan)
+        return _nowhere(counts)
     unique, starts = np.unique(bounds, return_index=True)
     counts = np.add.reduceat(counts, starts, axis=0)
     if unique.shape[0] < 2:
-        return np.full(counts.shape[1], math.nan)
+        return _nowhere(counts)
     return compute(unique, _rising(counts), times)
+
+
+def _nowhere(counts: Floats) -> Floats:
+    result: Floats = np.full((counts.shape[1],), math.nan)
+    return result
 
 
 def _rising(counts: Floats) -> Floats:
@@ -94,12 +102,12 @@ def _rising(counts: Floats) -> Floats:
 def quantile(q: Floats) -> BucketFunction:
     """The q-quantile; ``q`` has shape (T,)."""
 
-    def compute(bounds: Floats, counts: Floats, times: slice | Mask) -> Floats:
+    def compute(bounds: Floats, counts: Floats, times: Chosen) -> Floats:
         wanted = q[times]
         observed = counts[-1]
         rank = wanted * observed
         bucket = _first_reaching(counts, rank)
-        at = np.arange(counts.shape[1])
+        at = np.arange(counts.shape[1], dtype=np.int64)
         below = np.maximum(bucket - 1, 0)
         inner = bucket > 0
         lower = np.where(inner, bounds[below], 0.0)
@@ -115,11 +123,11 @@ def quantile(q: Floats) -> BucketFunction:
     return compute
 
 
-def _first_reaching(counts: Floats, rank: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _first_reaching(counts: Floats, rank: Floats) -> NDArray[np.int64]:
     """Binary search per time: also with NaN counts it ends where Prometheus's search ends."""
     low = np.zeros(counts.shape[1], dtype=np.int64)
     high = np.full(counts.shape[1], counts.shape[0] - 1, dtype=np.int64)
-    at = np.arange(counts.shape[1])
+    at = np.arange(counts.shape[1], dtype=np.int64)
     while (low < high).any():
         middle = (low + high) // 2
         reached = counts[middle, at] >= rank
@@ -132,7 +140,7 @@ def _first_reaching(counts: Floats, rank: Floats) -> np.ndarray[tuple[int], np.d
 def fraction(lower: Floats, upper: Floats) -> BucketFunction:
     """The share of observations between two bounds, both of shape (T,)."""
 
-    def compute(bounds: Floats, counts: Floats, times: slice | Mask) -> Floats:
+    def compute(bounds: Floats, counts: Floats, times: Chosen) -> Floats:
         low, high = lower[times], upper[times]
         total = counts[-1]
         share = (_rank(bounds, counts, high) - _rank(bounds, counts, low)) / total

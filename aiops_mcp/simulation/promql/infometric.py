@@ -32,8 +32,8 @@ def enriched(
     # A series that lacks a data label asked for with a non-empty value is left out.
     required = any(not matches(matcher, "") for matcher in data)
     by_identity: dict[Labels, list[int]] = {}
-    for row, labels in enumerate(info.labels):
-        by_identity.setdefault(keep(labels, _IDENTITY), []).append(row)
+    for row, one in enumerate(info.labels):
+        by_identity.setdefault(keep(one, _IDENTITY), []).append(row)
     labels: list[Labels] = []
     values: list[Floats] = []
     present: list[Mask] = []

@@ -8,6 +8,7 @@ import re2
 
 from aiops_mcp.promql.tree import METRIC_NAME, Matcher
 
+_re2: Any = re2  # the library carries no types
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Name and value pairs, sorted by name, without empty values."""
 
@@ -34,12 +35,12 @@ def compile_regex(pattern: str) -> Any:
     Raises:
         BadRegex: when RE2 refuses the pattern.
     """
-    options = re2.Options()
+    options = _re2.Options()
     options.log_errors = False
     options.dot_nl = True
     try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
+        return _re2.compile(pattern, options)
+    except _re2.error as error:
         reason = error.args[0]
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise BadRegex(f"error parsing regexp: {text}") from error

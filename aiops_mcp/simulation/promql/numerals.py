@@ -24,16 +24,16 @@ def plain(value: float) -> str:
 
 def plain_many(values: Floats) -> list[bytes]:
     """Many numbers at once, for JSON; the common case costs a fraction of ``plain``."""
-    texts = orjson.dumps(values.tolist())[1:-1].split(b",") if values.size else []
+    if not values.size:
+        return []
     if not np.isfinite(values).all():
         return [plain(value).encode() for value in values.tolist()]
-    return [_tidy(text) for text in texts]
-
-
-def _tidy(text: bytes) -> bytes:
-    if text.endswith(b".0"):
-        return text[:-2]
-    return format(Decimal(text.decode()), "f").encode() if b"e" in text else text
+    row = np.ascontiguousarray(values, dtype=np.float64)
+    text = orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY).replace(b".0,", b",")
+    numbers = text[1:-1].removesuffix(b".0").split(b",")
+    if b"e" not in text:
+        return numbers
+    return [plain(float(number)).encode() if b"e" in number else number for number in numbers]
 
 
 def seconds(milliseconds: int) -> str:

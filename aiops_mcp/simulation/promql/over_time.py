@@ -78,7 +78,8 @@ def extreme_times(block: WindowBlock, *, largest: bool) -> tuple[Floats, Mask]:
         worst = -math.inf if largest else math.inf
         ranked = np.where(inside & ~np.isnan(values), values, worst)
         best = ranked.max(axis=2) if largest else ranked.min(axis=2)
-        hits = inside & ((values == best[:, :, None]) | np.isnan(values).all(axis=2)[:, :, None])
+        hopeless = np.all(np.isnan(values) | ~inside, axis=2, keepdims=True)
+        hits = np.asarray(inside & ((values == best[:, :, None]) | hopeless), dtype=np.bool_)
         width = values.shape[2]
         offset = width - 1 - np.argmax(hits[:, :, ::-1], axis=2)
         columns = np.minimum(block.lo[span] + offset, block.timestamps.shape[0] - 1)

@@ -57,9 +57,9 @@ def _by_labels(vector: Vector) -> Vector:
 
 
 def _picked(vector: Vector, groups: Groups, chosen: Mask, order: list[int] | None) -> Vector:
-    rows = np.flatnonzero(chosen.any(axis=1)) if order is None else np.array(order, dtype=np.int64)
+    rows = np.flatnonzero(np.any(chosen, axis=1)).tolist() if order is None else order
     names = sorted(vector.labels)
-    labels = [names[groups.rows[row]] for row in rows.tolist()]
+    labels = [names[int(groups.rows[row])] for row in rows]
     return Vector(labels, groups.values[rows], chosen[rows])
 
 
@@ -81,7 +81,8 @@ def _best(values: Floats, present: Mask, k: Floats) -> Mask:
     standing = np.where(~present, 2, np.isnan(values).astype(np.int64))
     order = np.lexsort((-np.where(standing == 0, values, 0.0), standing), axis=0)
     rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(size)[:, None].repeat(values.shape[1], 1), axis=0)
+    places = np.broadcast_to(np.arange(size, dtype=np.int64)[:, None], order.shape)
+    np.put_along_axis(rank, order, places, axis=0)
     return present & (rank < k)
 
 

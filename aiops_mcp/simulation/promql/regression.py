@@ -49,7 +49,7 @@ def fit(block: WindowBlock) -> tuple[Floats, Floats, Floats, Mask]:
     """Slope per second, mean value, mean time in seconds since the block's first sample."""
     lengths = block.counts
     rows, steps = block.values.shape[0], block.lo.shape[0]
-    seconds = (block.timestamps - block.timestamps[0]) / 1000
+    seconds = np.asarray(block.timestamps - block.timestamps[0], dtype=np.float64) / 1000
     level = _Moments(seconds, block.values, np.zeros_like(seconds), np.zeros_like(block.values))
     total = _Moments(
         np.zeros(steps), np.zeros((rows, steps)), np.zeros(steps), np.zeros((rows, steps))

@@ -96,7 +96,7 @@ class ArrayStore:
             if block.stale is None:
                 yield from block.labels
             else:
-                alive = ~block.stale.all(axis=1)
+                alive: Mask = np.asarray(~block.stale.all(axis=1))
                 yield from (
                     labels for labels, kept in zip(block.labels, alive, strict=True) if kept
                 )

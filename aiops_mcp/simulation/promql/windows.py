@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aiops_mcp.simulation.promql.frames import Grid, RawMatrix, RawSeries, Vector, empty
 from aiops_mcp.simulation.promql.matching import Labels
 from aiops_mcp.simulation.promql.store import Block, Floats, Mask, Times
 
-Indexes: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+Indexes: TypeAlias = NDArray[np.int64]
 _GATHER_CELLS = 4_000_000
 
 
@@ -116,8 +117,10 @@ def ranges(blocks: Sequence[Block], grid: Grid, ends: Times, range_ms: int) -> W
         dropped = block.missing
         if block.stale is not None:
             dropped = block.stale if dropped is None else block.stale | dropped
-        for part in _dense(block, _negated(dropped)):
-            parts.append(_windows_of(part.labels, part.timestamps, part.values, ends, range_ms))
+        parts.extend(
+            _windows_of(part.labels, part.timestamps, part.values, ends, range_ms)
+            for part in _dense(block, _negated(dropped))
+        )
     return Windows(parts, ends, range_ms, grid)
 
 
@@ -158,12 +161,12 @@ def _dense(block: Block, kept: Mask | None) -> Iterator[Block]:
     for rows in patterns.values():
         columns = np.flatnonzero(kept[rows[0]])
         if columns.size:
-            cells = np.ix_(rows, columns)
+            chosen = np.array(rows)[:, None]
             yield Block(
                 block.timestamps[columns],
-                block.values[cells],
+                block.values[chosen, columns],
                 [block.labels[row] for row in rows],
-                stale=None if block.stale is None else block.stale[cells],
+                stale=None if block.stale is None else block.stale[chosen, columns],
             )
 
 
