@@ -61,62 +61,60 @@ def clamped(values: Floats, low: Floats, high: Floats) -> tuple[Floats, Mask]:
     return np.maximum(low, np.minimum(high, values)), ~(high < low)
 
 
-# Beyond this numpy's calendar wraps around; it is some 290 million years.
-_LAST_SECOND = 9e15
+# Go turns what is no 64-bit integer (NaN, infinities) into the smallest one, and its calendar
+# wraps around there; these are the dates it then tells.
+_NO_SECOND = 2.0**63
+_WRAPPED = {
+    "minute": 30,
+    "hour": 15,
+    "day_of_week": 0,
+    "day_of_month": 4,
+    "day_of_year": 339,
+    "days_in_month": 31,
+    "month": 12,
+    "year": 292277026596,
+}
 
 
-def _days(values: Floats) -> Any:
-    seconds = np.trunc(np.where(np.abs(values) < _LAST_SECOND, values, 0.0)).astype(np.int64)
-    return seconds.astype("datetime64[s]")
+def _days(seconds: Any) -> Any:
+    return seconds.astype("datetime64[s]").astype("datetime64[D]")
 
 
-def _known(values: Floats, result: Any) -> Floats:
-    return np.where(np.abs(values) < _LAST_SECOND, result.astype(np.float64), math.nan)
+def _day_of_month(seconds: Any) -> Any:
+    day = _days(seconds)
+    return (day - day.astype("datetime64[M]")).astype(np.int64) + 1
 
 
-def _minute(values: Floats) -> Floats:
-    return _known(values, np.floor(np.trunc(values) / 60) % 60)
+def _day_of_year(seconds: Any) -> Any:
+    day = _days(seconds)
+    return (day - day.astype("datetime64[Y]")).astype(np.int64) + 1
 
 
-def _hour(values: Floats) -> Floats:
-    return _known(values, np.floor(np.trunc(values) / 3600) % 24)
-
-
-def _day_of_week(values: Floats) -> Floats:
-    return _known(values, (_days(values).astype("datetime64[D]").astype(np.int64) + 4) % 7)
-
-
-def _day_of_month(values: Floats) -> Floats:
-    day = _days(values).astype("datetime64[D]")
-    return _known(values, (day - day.astype("datetime64[M]")).astype(np.int64) + 1)
-
-
-def _day_of_year(values: Floats) -> Floats:
-    day = _days(values).astype("datetime64[D]")
-    return _known(values, (day - day.astype("datetime64[Y]")).astype(np.int64) + 1)
-
-
-def _days_in_month(values: Floats) -> Floats:
-    month = _days(values).astype("datetime64[M]")
+def _days_in_month(seconds: Any) -> Any:
+    month = _days(seconds).astype("datetime64[M]")
     first, following = month.astype("datetime64[D]"), (month + 1).astype("datetime64[D]")
-    return _known(values, (following - first).astype(np.int64))
+    return (following - first).astype(np.int64)
 
 
-def _month(values: Floats) -> Floats:
-    return _known(values, _days(values).astype("datetime64[M]").astype(np.int64) % 12 + 1)
-
-
-def _year(values: Floats) -> Floats:
-    return _known(values, _days(values).astype("datetime64[Y]").astype(np.int64) + 1970)
-
-
-CALENDAR: Mapping[str, Elementwise] = {
-    "minute": _minute,
-    "hour": _hour,
-    "day_of_week": _day_of_week,
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "minute": lambda seconds: seconds // 60 % 60,
+    "hour": lambda seconds: seconds // 3600 % 24,
+    "day_of_week": lambda seconds: (_days(seconds).astype(np.int64) + 4) % 7,
     "day_of_month": _day_of_month,
     "day_of_year": _day_of_year,
     "days_in_month": _days_in_month,
-    "month": _month,
-    "year": _year,
+    "month": lambda seconds: _days(seconds).astype("datetime64[M]").astype(np.int64) % 12 + 1,
+    "year": lambda seconds: _days(seconds).astype("datetime64[Y]").astype(np.int64) + 1970,
 }
+
+
+def _calendar(name: str) -> Elementwise:
+    def read(values: Floats) -> Floats:
+        known = np.abs(values) < _NO_SECOND
+        seconds = np.trunc(np.where(known, values, 0.0)).astype(np.int64)
+        return np.where(known, _FIELDS[name](seconds), float(_WRAPPED[name]))
+
+    return read
+
+
+CALENDAR: Mapping[str, Elementwise] = {name: _calendar(name) for name in _FIELDS}

@@ -113,7 +113,8 @@ def quantile(q: Floats) -> BucketFunction:
         lower = np.where(inner, bounds[below], 0.0)
         held = counts[bucket, at] - np.where(inner, counts[below, at], 0.0)
         rank = rank - np.where(inner, counts[below, at], 0.0)
-        result = lower + (bounds[bucket] - lower) * (rank / held)
+        within: Floats = np.asarray(rank / held, dtype=np.float64)
+        result = lower + (bounds[bucket] - lower) * within
         result = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], result)
         result = np.where(bucket == bounds.shape[0] - 1, bounds[-2], result)
         result = np.where((observed == 0) | np.isnan(wanted), math.nan, result)

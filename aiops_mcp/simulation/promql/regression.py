@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiops_mcp.simulation.promql.store import Floats, Mask
+from aiops_mcp.simulation.promql.store import Floats, Mask, Times
 from aiops_mcp.simulation.promql.windows import Indexes, WindowBlock
 
 
@@ -45,11 +45,16 @@ class _Moments:
         self.xy[:, chosen] += part.xy[:, here] + dx * dy * weight
 
 
+def _seconds(timestamps: Times) -> Floats:
+    """Seconds since the first sample."""
+    return (timestamps - timestamps[0]) / 1000
+
+
 def fit(block: WindowBlock) -> tuple[Floats, Floats, Floats, Mask]:
     """Slope per second, mean value, mean time in seconds since the block's first sample."""
     lengths = block.counts
-    rows, steps = block.values.shape[0], block.lo.shape[0]
-    seconds = np.asarray(block.timestamps - block.timestamps[0], dtype=np.float64) / 1000
+    rows, steps = len(block.labels), int(block.lo.size)
+    seconds = _seconds(block.timestamps)
     level = _Moments(seconds, block.values, np.zeros_like(seconds), np.zeros_like(block.values))
     total = _Moments(
         np.zeros(steps), np.zeros((rows, steps)), np.zeros(steps), np.zeros((rows, steps))
