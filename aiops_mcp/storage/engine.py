@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, Pool, StaticPool
 
@@ -241,7 +242,7 @@ def _parse(url: str) -> URL:
     hint = "Write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE."
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # without its cause, which repeats the URL
         raise StorageFailed("AIOPS_DATABASE_URL is not a database URL.", hint) from None
     driver = _DRIVERS.get(parsed.drivername, parsed.drivername)
     if driver not in _DRIVERS.values():
@@ -251,7 +252,7 @@ def _parse(url: str) -> URL:
 
 def _driver_errors(*, sqlite: bool) -> tuple[type[BaseException], ...]:
     if sqlite:
-        return (SQLAlchemyError, OSError)
+        return (DBAPIError, PoolTimeout, OSError)
     import asyncpg
 
-    return (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    return (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)

@@ -74,7 +74,19 @@ def postgres_server() -> Iterator[tuple[str, Path]]:
     def run(*command):
         subprocess.run([*as_user, *command], check=True, cwd=home, stdout=subprocess.DEVNULL)
 
-    run(f"{programs}/initdb", "-D", data, "-U", "test", "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale")
+    run(
+        f"{programs}/initdb",
+        "-D",
+        data,
+        "-U",
+        "test",
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--no-locale",
+    )
     run(f"{programs}/pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start")
     try:
         yield f"postgresql+asyncpg://test:{CANARY}@127.0.0.1:{port}", programs
@@ -158,7 +170,12 @@ def new_cluster():
 def credentials():
     def make(**fields):
         return ClusterCredentials(
-            **{"auth_type": AuthType.SERVICE_ACCOUNT, "token": CANARY, "created_at": START, **fields}
+            **{
+                "auth_type": AuthType.SERVICE_ACCOUNT,
+                "token": CANARY,
+                "created_at": START,
+                **fields,
+            }
         )
 
     return make

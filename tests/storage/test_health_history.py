@@ -68,7 +68,11 @@ async def test_only_a_change_of_state_is_an_event(registry, new_cluster, status,
     ):
         clock.advance(seconds=30)
         await registry.set_status(cluster.id, status(state, score, error), 1.0, seen=True)
-    assert transitions(bus) == [("UNKNOWN", "ONLINE"), ("ONLINE", "DEGRADED"), ("DEGRADED", "ONLINE")]
+    assert transitions(bus) == [
+        ("UNKNOWN", "ONLINE"),
+        ("ONLINE", "DEGRADED"),
+        ("DEGRADED", "ONLINE"),
+    ]
     degraded = bus.events[2]
     assert degraded.payload["health_score"] == 80
     assert degraded.payload["reason"] == "prometheus: 503"
@@ -85,9 +89,9 @@ async def test_unchanged_checks_enter_the_history_every_five_minutes(
     entries = await registry.history(cluster.id, cluster.created_at)
     minutes = [(entry.checked_at - cluster.created_at).total_seconds() / 60 for entry in entries]
     assert minutes == [0, 5, 10]
-    assert (await registry.resolve(cluster.id, LOCAL_ADMIN)).status.checked_at == clock.now - timedelta(
-        seconds=30
-    )
+    assert (
+        await registry.resolve(cluster.id, LOCAL_ADMIN)
+    ).status.checked_at == clock.now - timedelta(seconds=30)
 
 
 async def test_history_is_cut_by_time_and_limit_oldest_first(registry, new_cluster, status, clock):

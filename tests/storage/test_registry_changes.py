@@ -110,9 +110,7 @@ async def test_what_a_principal_may_not_see_does_not_exist_for_it(registry, new_
 async def test_an_update_changes_only_what_it_names(registry, new_cluster, clock, bus):
     before = await registry.register(new_cluster(region="eu", labels={"a": "1"}))
     clock.advance(minutes=5)
-    after = await registry.update(
-        before.id, ClusterChanges(display_name="East", labels={"b": "2"})
-    )
+    after = await registry.update(before.id, ClusterChanges(display_name="East", labels={"b": "2"}))
     assert after.labels == {"b": "2"}
     assert (after.display_name, after.region) == ("East", "eu")
     assert after.updated_at == clock.now
