@@ -71,9 +71,9 @@ def offered_operations(
     for toolset in settings.toolsets:
         if toolset not in known:
             near = difflib.get_close_matches(toolset, known, n=1)
+            meant = f"Did you mean {near[0]}? " if near else ""
             raise InputError(
-                f"There is no toolset {toolset!r}.",
-                f"Did you mean {near[0]}? " * bool(near) + f"There are: {', '.join(known)}.",
+                f"There is no toolset {toolset!r}.", f"{meant}There are: {', '.join(known)}."
             )
     chosen = set(settings.toolsets or known)
     return tuple(

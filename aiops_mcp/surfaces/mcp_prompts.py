@@ -13,6 +13,7 @@ from mcp_types import (
     PromptReference,
     ResourceTemplateReference,
 )
+from mcp_types import Prompt as WirePrompt
 from pydantic import PrivateAttr
 
 from aiops_mcp.errors import AiopsError
@@ -59,6 +60,10 @@ class TextPrompt(McpPrompt):
         )
         made._prompt = prompt
         return made
+
+    def to_mcp_prompt(self, **overrides: Any) -> WirePrompt:
+        """The wire form, without the library's own metadata."""
+        return super().to_mcp_prompt(**{"_meta": None, **overrides})
 
     async def render(self, arguments: dict[str, Any] | None = None) -> str:
         given = {name: clean_text(str(value)) for name, value in (arguments or {}).items()}

@@ -10,6 +10,8 @@ from fastmcp.exceptions import ResourceError
 from fastmcp.resources import Resource, ResourceContent, ResourceResult, ResourceTemplate
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types import Resource as McpResource
+from mcp_types import ResourceTemplate as McpTemplate
 from pydantic import AnyUrl, PrivateAttr
 
 from aiops_mcp.errors import AiopsError, InputError, NotFound
@@ -82,6 +84,10 @@ class OperationResource(Resource):
         resource._surroundings = surroundings
         return resource
 
+    def to_mcp_resource(self, **overrides: Any) -> McpResource:
+        """The wire form, without the library's own metadata."""
+        return super().to_mcp_resource(**{"_meta": None, **overrides})
+
     async def read(self) -> ResourceResult:
         return await read_operation(self._operation, self._surroundings, str(self.uri), {})
 
@@ -120,6 +126,10 @@ class OperationTemplate(ResourceTemplate):
         template._operation = operation
         template._surroundings = surroundings
         return template
+
+    def to_mcp_template(self, **overrides: Any) -> McpTemplate:
+        """The wire form, without the library's own metadata."""
+        return super().to_mcp_template(**{"_meta": None, **overrides})
 
     async def _read(self, uri: str, params: dict[str, Any]) -> ResourceResult:
         arguments = {name: unquote(str(value)) for name, value in params.items()}

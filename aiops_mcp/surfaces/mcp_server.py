@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmcp import FastMCP
+from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp.shared.exceptions import MCPError
@@ -34,6 +35,8 @@ from aiops_mcp.surfaces.mcp_subscriptions import (
     changed_uris,
 )
 
+_READ_TTL_MS = 10_000  # as long as the contract lets active alerts stand in a cache
+
 
 class FleetServer(FastMCP[Any]):
     """The MCP server of a fleet; ``resource_changed`` tells every subscriber."""
@@ -56,6 +59,8 @@ class FleetServer(FastMCP[Any]):
         # Without this every call over HTTP runs a whole tools/list first, to look for header
         # parameters that none of our schemas have.
         low.get_tool_input_schema = _no_header_parameters
+        # Lists stay as long as the process; what a resource says does not.
+        low.cache_hints["resources/read"] = CacheHint(ttl_ms=_READ_TTL_MS, scope="private")
 
     async def resource_changed(self, uri: str) -> None:
         """Tell clients of both eras that watch ``uri`` to read it again."""

@@ -27,7 +27,7 @@ _TRIGGER = re.compile(
 
 # Names that hold a secret whatever the value looks like.
 _STRONG = (
-    r"[\w.-]*(?:password|passwd|passphrase|client[_-]?secret|secret[_-]?(?:access[_-]?)?key"
+    r"(?<!\[redacted:)[\w.-]*(?:password|passwd|passphrase|client[_-]?secret|secret[_-]?(?:access[_-]?)?key"
     r"|api[_-]?key|private[_-]?key|client-key-data|access[_-]?token|refresh[_-]?token|id[_-]?token"
     r"|bearer[_-]?token|auth[_-]?token)"
 )
@@ -50,10 +50,13 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("token", re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=[^\s\"']*[0-9=])([\w.~+/=-]{12,})")),
-    ("userinfo", re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)([^\s/@:\"']*:[^\s/@\"']+)(?=@)")),
     (
         "userinfo",
-        re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[redacted)([^\s/@:\"']{16,})(?=@)"),
+        re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[redacted:)([^\s/@:\"']*:[^\s/@\"']+)(?=@)"),
+    ),
+    (
+        "userinfo",
+        re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)(?!\[redacted:)([^\s/@:\"']{16,})(?=@)"),
     ),
     ("aws-key", re.compile(r"()(\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)")),
     (
@@ -71,7 +74,9 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "token",
         re.compile(
-            r"(?i)(\btoken" + _SEPARATOR + r")(?!\[redacted:)(?=[^\s\"']*[0-9])([\w.~+/=-]{16,})"
+            r"(?i)((?<!\[redacted:)\btoken"
+            + _SEPARATOR
+            + r")(?!\[redacted:)(?=[^\s\"']*[0-9])([\w.~+/=-]{16,})"
         ),
     ),
 )
