@@ -1,0 +1,287 @@
+"""Signals of the simulated fleet: what one time series is worth at any moments.
+
+A gauge is base x (1 + daily wave + noise), bent by curves; a counter is the exact integral of
+such a rate, so that ``rate()`` gives the rate back; a stepped signal follows a known truth.
+Nothing is stored. It must not know metrics, clusters or incidents.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops_mcp.simulation.noise import (
+    Floats,
+    Keys,
+    daily,
+    daily_integral,
+    paired_slope_integral,
+    wander,
+    wander_slope_integral,
+)
+from aiops_mcp.simulation.steps import Steps, changes
+
+Mask = NDArray[np.bool_]
+
+RAMP_STAIRS = 24
+TOOTH_STAIRS = 6
+
+
+class Shape(StrEnum):
+    """How a bend unfolds between its start and its end."""
+
+    STEP = "step"
+    RAMP = "ramp"
+    SAWTOOTH = "sawtooth"
+    PULSE = "pulse"
+
+
+class Bending(StrEnum):
+    """What a bend does to a value: multiply it, add to it, or replace it."""
+
+    FACTOR = "factor"
+    ADD = "add"
+    SET = "set"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One bend. Times in unix seconds; ``period`` is a ramp's length or a tooth's.
+
+    Teeth that begin at known moments (each life of a container) name them in ``starts``.
+    """
+
+    start: float
+    end: float
+    shape: Shape
+    bending: Bending
+    amount: float
+    period: float = 600.0
+    starts: tuple[float, ...] = ()
+
+    def progress(self, times: Floats) -> Floats:
+        """How far the bend is on, 0 to 1; 0 outside its time."""
+        passed = (times - self.start) / self.period
+        if self.starts:
+            starts = np.asarray(self.starts)
+            latest = np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
+            passed = np.clip((times - starts[latest]) / self.period, 0.0, 1.0 - 1e-9)
+        match self.shape:
+            case Shape.STEP:
+                share = np.ones_like(times)
+            case Shape.RAMP:
+                share = np.clip(passed, 0.0, 1.0)
+            case Shape.SAWTOOTH:
+                share = passed - np.floor(passed)
+            case Shape.PULSE:
+                share = (passed - np.floor(passed) < 0.5).astype(float)
+        return np.where((times >= self.start) & (times < self.end), share, 0.0)
+
+    def bend(self, values: Floats, times: Floats) -> Floats:
+        """The values with this bend laid over them."""
+        share = self.progress(times)
+        match self.bending:
+            case Bending.FACTOR:
+                return values * (1.0 + (self.amount - 1.0) * share)
+            case Bending.ADD:
+                return values + self.amount * share
+            case Bending.SET:
+                return values * (1.0 - share) + self.amount * share
+
+    def knots(self) -> list[float]:
+        """The moments between which a counter's rate is taken as constant under this bend."""
+        if self.shape is Shape.STEP:
+            return [self.start, self.end]
+        if self.shape is Shape.RAMP:
+            top = min(self.end, self.start + self.period)
+            stairs = np.linspace(self.start, top, RAMP_STAIRS + 1)
+            return [*map(float, stairs), self.end]
+        stairs = TOOTH_STAIRS if self.shape is Shape.SAWTOOTH else 2
+        count = max(1, int((self.end - self.start) / self.period * stairs))
+        return [*(self.start + self.period / stairs * i for i in range(count + 1)), self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class RateBend:
+    """Curves made steps for a counter: its rate becomes ``rate * factor + extra``."""
+
+    times: Floats
+    factors: Floats
+    extras: Floats
+
+
+def rate_bend(curves: Sequence[Curve]) -> RateBend | None:
+    """The common steps of several curves over a counter's rate."""
+    if not curves:
+        return None
+    times = np.unique(np.concatenate([np.asarray(curve.knots()) for curve in curves]))
+    middles = np.concatenate([[times[0] - 1.0], (times[:-1] + times[1:]) / 2, [times[-1] + 1.0]])
+    extras = np.zeros_like(middles)
+    factors = np.ones_like(middles)
+    for curve in curves:
+        extras = curve.bend(extras, middles)
+        scaled = Curve(curve.start, curve.end, curve.shape, curve.bending, 0.0, curve.period)
+        keeps = curve if curve.bending is Bending.FACTOR else scaled
+        if curve.bending is not Bending.ADD:
+            factors = keeps.bend(factors, middles)
+    return RateBend(times, np.maximum(factors, 0.0), extras)
+
+
+class Kind(StrEnum):
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    STEPS = "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One series' values as a function of time; ``base`` is a value or, of counters, a rate/s.
+
+    ``resets`` are the moments a counter starts again at 0 (the first is its birth);
+    ``present`` says when the series exists at all.
+    """
+
+    kind: Kind
+    key: int
+    base: float = 0.0
+    swing: float = 0.0
+    noise: float = 0.0
+    phase: float = 0.0
+    floor: float = -inf
+    ceiling: float = inf
+    whole: bool = False
+    steps: Steps[float] | None = None
+    present: Steps[bool] | None = None
+    resets: tuple[float, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    bend: RateBend | None = None
+
+
+class SignalBlock:
+    """Signals prepared to be evaluated together at the same moments."""
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        self._signals = signals
+        self._keys: Keys = np.array([signal.key for signal in signals], dtype=np.uint64)
+        self._gauges = _rows(signals, Kind.GAUGE)
+        self._counters = _rows(signals, Kind.COUNTER)
+        self._stepped = _rows(signals, Kind.STEPS)
+        self._partial = [row for row, signal in enumerate(signals) if signal.present is not None]
+        columns = ("base", "swing", "noise", "phase", "floor", "ceiling", "whole")
+        self._columns = {
+            name: np.array([float(getattr(signal, name)) for signal in signals])[:, None]
+            for name in columns
+        }
+
+    def __len__(self) -> int:
+        return len(self._signals)
+
+    def evaluate(self, times: Floats) -> tuple[Floats, Mask | None]:
+        """Values of shape (signals, times) and where they exist (``None``: everywhere)."""
+        values = np.empty((len(self._signals), len(times)))
+        if len(self._gauges):
+            values[self._gauges] = self._evaluate_gauges(self._gauges, times)
+        if len(self._counters):
+            values[self._counters] = self._evaluate_counters(self._counters, times)
+        for row in self._stepped:
+            steps = self._signals[row].steps
+            if steps is not None:
+                known = np.asarray(steps.values, dtype=float)
+                values[row] = known[0] if steps.is_constant else known[steps.indices(times)]
+        whole = self._columns["whole"][:, 0] > 0
+        if whole.any():
+            values[whole] = np.floor(values[whole])
+        return values, self._presence(times)
+
+    def _evaluate_gauges(self, rows: NDArray[np.intp], times: Floats) -> Floats:
+        column = {name: values[rows] for name, values in self._columns.items()}
+        values = np.ones((len(rows), len(times)))
+        if column["swing"].any():
+            values += column["swing"] * daily(times[None, :], column["phase"])
+        noisy = np.flatnonzero(column["noise"][:, 0])
+        if len(noisy):
+            values[noisy] += column["noise"][noisy] * wander(self._keys[rows[noisy]], times)
+        values *= column["base"]
+        for place, row in enumerate(rows):
+            for curve in self._signals[row].curves:
+                values[place] = curve.bend(values[place], times)
+        return np.clip(values, column["floor"], column["ceiling"])
+
+    def _evaluate_counters(self, rows: NDArray[np.intp], times: Floats) -> Floats:
+        values = self._integrals(rows, times) - self._birth_marks[:, None]
+        for place, row in enumerate(rows):
+            signal = self._signals[row]
+            if signal.bend is None and len(signal.resets) < 2:
+                continue
+            one = rows[place : place + 1]
+            resets = np.asarray(signal.resets or (0.0,))
+            plain, marks = self._integrals(one, times)[0], self._integrals(one, resets)[0]
+            if signal.bend is not None:
+                plain = self._bent(one, signal.bend, plain, times)
+                marks = self._bent(one, signal.bend, marks, resets)
+            latest = np.searchsorted(resets, times, side="right") - 1
+            values[place] = plain - marks[np.maximum(latest, 0)]
+        return np.maximum(values, 0.0)
+
+    @cached_property
+    def _birth_marks(self) -> Floats:
+        """Each counter's antiderivative at its birth, which is what its value counts from."""
+        rows = self._counters
+        births = np.array([(self._signals[row].resets or (0.0,))[0] for row in rows])
+        column = {name: values[rows, 0] for name, values in self._columns.items()}
+        marks = births + column["swing"] * daily_integral(births, column["phase"])
+        marks += column["noise"] * paired_slope_integral(self._keys[rows], births)
+        return marks * column["base"]
+
+    def _integrals(self, rows: NDArray[np.intp], times: Floats) -> Floats:
+        """The unbent antiderivative of each rate, up to a constant."""
+        column = {name: values[rows] for name, values in self._columns.items()}
+        values = np.repeat(times[None, :], len(rows), axis=0)
+        if column["swing"].any():
+            values = values + column["swing"] * daily_integral(times[None, :], column["phase"])
+        if column["noise"].any():
+            wandering = wander_slope_integral(self._keys[rows], times)
+            values = values + column["noise"] * wandering
+        return values * column["base"]
+
+    def _bent(self, row: NDArray[np.intp], bend: RateBend, plain: Floats, times: Floats) -> Floats:
+        """The antiderivative of ``rate * factor + extra``; steps make it exact."""
+        at_steps = self._integrals(row, bend.times)[0]
+        gained = np.diff(at_steps) * bend.factors[1:-1] + np.diff(bend.times) * bend.extras[1:-1]
+        sums = np.concatenate([[0.0], np.cumsum(gained)])
+        place = np.searchsorted(bend.times, times, side="right")
+        anchor = np.maximum(place - 1, 0)
+        passed = plain - at_steps[anchor]
+        longer = times - bend.times[anchor]
+        return (
+            at_steps[0]
+            + sums[anchor]
+            + passed * bend.factors[place]
+            + longer * np.where(place > 0, bend.extras[place], 0.0)
+        )
+
+    def _presence(self, times: Floats) -> Mask | None:
+        if not self._partial:
+            return None
+        mask = np.ones((len(self._signals), len(times)), dtype=bool)
+        for row in self._partial:
+            present = self._signals[row].present
+            if present is not None:
+                mask[row] = np.asarray(present.values, dtype=bool)[present.indices(times)]
+        return mask
+
+
+def _rows(signals: Sequence[Signal], kind: Kind) -> NDArray[np.intp]:
+    return np.array([i for i, signal in enumerate(signals) if signal.kind is kind], dtype=np.intp)
+
+
+def lifetime(born: float, died: float = inf) -> Steps[bool]:
+    """Present from ``born`` until ``died``."""
+    later: list[tuple[float, bool]] = [(born, True)]
+    if died < inf:
+        later.append((died, False))
+    return changes(False, later)
