@@ -1,0 +1,113 @@
+"""One call on its way: what is sent, within which time, and how far it has come.
+
+Pure: builds URLs, headers and time limits for `http.py`, and opens nothing.
+"""
+
+import base64
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
+
+from aiops_mcp.backends import faults
+from aiops_mcp.backends.wire import Target
+from aiops_mcp.errors import BackendError, ClusterUnreachable
+
+Params = Iterable[tuple[str, str]]
+
+CONNECT_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Call:
+    """``seconds`` is the total, ``idle_seconds`` the longest silence of a stream.
+
+    ``received`` bytes and the ``last_fault`` tell afterwards how it failed.
+    """
+
+    method: str
+    path: str
+    params: Params
+    seconds: float
+    idle_seconds: float | None = None
+    content: bytes | None = None
+    content_type: str = "application/json"
+    accept: str = "application/json"
+    more_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    received: int = 0
+    last_fault: BackendError | None = None
+
+    def url(self, base: str) -> str:
+        query = urlencode(list(self.params))
+        return f"{base}{self.path}?{query}" if query else f"{base}{self.path}"
+
+    def headers(self, always: Mapping[str, str], token: str | None) -> dict[str, str]:
+        headers = {"Accept": self.accept, **always, **self.more_headers}
+        if self.content is not None:
+            headers["Content-Type"] = self.content_type
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def extensions(self, server_name: str | None) -> dict[str, Any]:
+        """Time limits of each step, and the name to expect in the server's certificate."""
+        limits = {
+            "connect": min(self.seconds, CONNECT_SECONDS),
+            "read": self.seconds if self.idle_seconds is None else self.idle_seconds,
+            "write": self.seconds,
+            "pool": self.seconds,
+        }
+        if server_name is None:
+            return {"timeout": limits}
+        return {"timeout": limits, "sni_hostname": server_name}
+
+
+def base_and_headers(target: Target) -> tuple[str, dict[str, str]]:
+    """The URL to append paths to, and the headers of every call; userinfo becomes Basic auth.
+
+    Raises:
+        ClusterUnreachable: the URL cannot be used.
+    """
+    headers = {"User-Agent": "aiops-mcp", "Accept-Encoding": "gzip", **target.headers}
+    try:
+        parts = urlsplit(target.base_url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError as error:
+        raise _unusable(target) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise _unusable(target)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", "")), headers
+
+
+def _unusable(target: Target) -> ClusterUnreachable:
+    return ClusterUnreachable(
+        f"{target}: its URL cannot be used.",
+        "Use the form https://host:port/path.",
+        details=faults.details_of(target, fault="url"),
+    )
+
+
+async def lines(chunks: AsyncIterable[bytes], limit: int) -> AsyncGenerator[bytes]:
+    """The lines of a byte stream without their ends; empty ones are left out.
+
+    Raises:
+        ValueError: a line is longer than ``limit`` bytes.
+    """
+    rest = bytearray()
+    async for chunk in chunks:
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            rest += head
+            for line in bytes(rest).split(b"\n"):
+                if line.strip():
+                    yield line
+            rest.clear()
+        rest += tail
+        if len(rest) > limit:
+            raise ValueError(f"a line of more than {limit} bytes")
+    if rest.strip():
+        yield bytes(rest)
