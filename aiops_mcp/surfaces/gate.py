@@ -70,7 +70,7 @@ class Gate:
 
 
 def _refusal(authorization: str | None) -> AuthFailed:
-    hint = "Send the header Authorization: Bearer <token>."
+    hint = "Send one in the Authorization header, as a bearer token."
     if authorization is None:
         return AuthFailed("A token is needed, and none was sent.", hint)
     if bearer_token(authorization) is None:

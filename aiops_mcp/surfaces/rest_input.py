@@ -156,7 +156,7 @@ def validate_input(request_type: type[Input], given: Mapping[str, Any]) -> Input
         fields = [
             {
                 "path": ".".join(str(step) for step in fault["loc"]) or "(all)",
-                "message": fault["msg"].removeprefix("Value error, "),
+                "message": _message(fault["type"], fault["msg"]),
                 "type": fault["type"],
             }
             for fault in error.errors(include_url=False, include_input=False, include_context=False)
@@ -164,6 +164,14 @@ def validate_input(request_type: type[Input], given: Mapping[str, Any]) -> Input
         raise InputError(
             _said(fields), _near(request_type, fields), details={"fields": fields}
         ) from error
+
+
+def _message(kind: str, text: str) -> str:
+    return (
+        "Not a field of this request"
+        if kind == "extra_forbidden"
+        else text.removeprefix("Value error, ")
+    )
 
 
 def _said(fields: Sequence[Mapping[str, str]]) -> str:
