@@ -7,7 +7,7 @@ change. How a client is built is not known here: a `Connect` is passed in.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from uuid import UUID
 
 from aiops_mcp.errors import AiopsError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RETIRE_SECONDS = 300.0
 """A replaced client may still serve a call; the longest call lasts this long."""
 
-ClientT = TypeVar("ClientT")
+ClientT = TypeVar("ClientT", bound="Client")
 
 
 class BackendMissing(AiopsError):
@@ -54,8 +54,20 @@ class Connect(Protocol):
         self, cluster: Cluster, credentials: ClusterCredentials | None
     ) -> "KubernetesClient": ...
 
-    async def close(self, client: Any) -> None:
-        """End a client that one of the above made."""
+    async def readiness(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str
+    ) -> "Readiness":
+        """For backends that are only looked at: ``loki`` and ``tempo``."""
+        ...
+
+
+class Client(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class Readiness(Client, Protocol):
+    async def healthy(self) -> None:
+        """Returns when the backend answers, else raises why not."""
         ...
 
 
@@ -88,7 +100,7 @@ class Access(Protocol):
 class _Entry:
     revision: int
     credentials: ClusterCredentials | None
-    clients: dict[str, Any] = field(default_factory=dict[str, Any])
+    clients: dict[str, Client] = field(default_factory=dict[str, Client])
 
 
 class Clients:
@@ -102,7 +114,7 @@ class Clients:
         self._now = now
         self._entries: dict[UUID, _Entry] = {}
         self._locks: dict[UUID, asyncio.Lock] = {}
-        self._retired: list[tuple[float, Any]] = []
+        self._retired: list[tuple[float, Client]] = []
 
     def access(self, cluster: Cluster) -> "ClusterAccess":
         return ClusterAccess(cluster, self)
@@ -128,21 +140,30 @@ class Clients:
             cluster, "kubernetes", lambda stored: self._connect.kubernetes(cluster, stored)
         )
 
+    async def readiness(self, cluster: Cluster, backend: str, url: str) -> Readiness:
+        """A look at a backend that has no client of its own yet."""
+        return await self._client(
+            cluster,
+            backend,
+            lambda stored: self._connect.readiness(cluster, stored, backend, url),
+        )
+
     async def _client(
         self,
         cluster: Cluster,
         backend: str,
         build: Callable[[ClusterCredentials | None], Awaitable[ClientT]],
     ) -> ClientT:
+        # One name is always built by the same method, so what is kept has its type.
         revision = await self._source.access_revision(cluster.id)
         entry = self._entries.get(cluster.id)
         if entry is not None and entry.revision == revision and backend in entry.clients:
-            return entry.clients[backend]
+            return cast("ClientT", entry.clients[backend])
         async with self._lock(cluster.id):
             entry = await self._entry(cluster, revision)
             if backend not in entry.clients:
                 entry.clients[backend] = await build(entry.credentials)
-            return entry.clients[backend]
+            return cast("ClientT", entry.clients[backend])
 
     async def has_credentials(self, cluster: Cluster) -> bool:
         """Whether calls to the cluster carry credentials at all."""
@@ -162,7 +183,7 @@ class Clients:
             self.forget(cluster_id)
         retired, self._retired = self._retired, []
         for _, client in retired:
-            await self._connect.close(client)
+            await client.aclose()
 
     def _lock(self, cluster_id: UUID) -> asyncio.Lock:
         return self._locks.setdefault(cluster_id, asyncio.Lock())
@@ -184,7 +205,7 @@ class Clients:
         ended = [client for ends, client in self._retired if ends <= now]
         self._retired = [pair for pair in self._retired if pair[0] > now]
         for client in ended:
-            await self._connect.close(client)
+            await client.aclose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,10 @@ class FakePrometheus:
     reply: Callable[..., Any]
     delay: float = 0.0
     calls: list[tuple] = field(default_factory=list)
+    closed: bool = False
+
+    async def aclose(self):
+        self.closed = True
 
     async def query(self, promql, *, time=None, timeout=None, limit=None):
         self.calls.append(("query", promql, time))
@@ -152,7 +156,6 @@ class FakePrometheus:
 class FakeConnect:
     clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     built: list[tuple[str, str, Any]] = field(default_factory=list)
-    closed: list[Any] = field(default_factory=list)
 
     async def prometheus(self, cluster, credentials, url):
         return self._get("prometheus", cluster, credentials)
@@ -167,8 +170,8 @@ class FakeConnect:
         self.built.append((backend, cluster.name, credentials))
         return self.clients[backend, cluster.name]
 
-    async def close(self, client):
-        self.closed.append(client)
+    async def readiness(self, cluster, credentials, backend, url):
+        return self._get(backend, cluster, credentials)
 
 
 @dataclass

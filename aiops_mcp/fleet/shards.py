@@ -1,0 +1,87 @@
+"""Which clusters this replica looks after: shards of the fleet, held by leases.
+
+Every cluster belongs to one shard by its id. A replica takes free shards a few at a time, so that
+replicas which start together share them, and renews what it holds. When one dies its leases run
+out and the others take over. Without leases there is one replica, and it looks after everything.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from aiops_mcp.errors import StorageFailed
+
+SHARDS = 16
+TAKEN_AT_ONCE = 2
+LEASE = timedelta(seconds=30)
+RENEW_SECONDS = 10.0
+
+
+class Leases(Protocol):
+    """Named leases that all replicas see; ``acquire`` also renews."""
+
+    async def acquire(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> bool: ...
+
+    async def release(self, name: str, holder: str) -> bool: ...
+
+
+class Shards:
+    """The shards of one kind of work (``purpose``) that ``holder`` has."""
+
+    def __init__(
+        self,
+        leases: Leases | None,
+        *,
+        purpose: str,
+        holder: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._leases = leases
+        self._purpose = purpose
+        self._holder = holder
+        self._clock = clock
+        self.held: set[int] = set(range(SHARDS)) if leases is None else set()
+
+    def is_ours(self, cluster_id: UUID) -> bool:
+        return cluster_id.int % SHARDS in self.held
+
+    async def renew(self) -> bool:
+        """Keep what is held and take some of what is free; whether anything was taken.
+
+        When the storage fails nothing is held: another replica may have it by now.
+        """
+        leases = self._leases
+        if leases is None:
+            return False
+        try:
+            kept = {shard for shard in self.held if await self._acquire(leases, shard)}
+            self.held = kept
+            taken: set[int] = set()
+            for shard in range(SHARDS):
+                if len(taken) == TAKEN_AT_ONCE:
+                    break
+                if shard not in kept and await self._acquire(leases, shard):
+                    taken.add(shard)
+            self.held = kept | taken
+        except StorageFailed:
+            self.held = set()
+            return False
+        return bool(taken)
+
+    async def release(self) -> None:
+        """Give everything back, so that another replica need not wait."""
+        held, self.held = self.held, set()
+        if self._leases is None:
+            return
+        for shard in held:
+            try:
+                await self._leases.release(self._name(shard), self._holder)
+            except StorageFailed:
+                return  # they run out by themselves
+
+    async def _acquire(self, leases: Leases, shard: int) -> bool:
+        return await leases.acquire(self._name(shard), self._holder, now=self._clock(), ttl=LEASE)
+
+    def _name(self, shard: int) -> str:
+        return f"{self._purpose}:{shard}"
