@@ -118,7 +118,7 @@ def _take(card: _Card, name: str, value: float, labels: _Labels) -> None:
 
 
 def _holder(labels: _Labels) -> PodRef | None:
-    """The workload's pod: in ``exported_pod`` without honorLabels, where ``pod`` is the exporter."""
+    """The workload: in ``exported_pod`` without honorLabels, where ``pod`` is the exporter."""
     prefix = "exported_" if labels.get("exported_pod") else ""
     pod = labels.get(f"{prefix}pod", "")
     container = labels.get(f"{prefix}container") or None

@@ -20,6 +20,7 @@ from aiops_mcp.backends.nvidia_smi_values import (
     Notes,
     Quantity,
     Reader,
+    plain,
 )
 from aiops_mcp.models.gpu import (
     GPU,
@@ -190,7 +191,8 @@ def _recovery_action(read: _FieldReader) -> str | None:
 
 def _fabric_state(read: _FieldReader) -> str | None:
     state = read.text("fabric.state")
-    status = read.text("fabric.status")
-    if state is None or status is None or status.lower() == "success":
+    # what would be an error elsewhere, such as Insufficient Resources, is the reading here
+    status = plain(read.fields.get("fabric.status"))
+    if state is None or status.lower() in ("", "n/a", "not supported", "success"):
         return state
     return f"{state} ({status})"
