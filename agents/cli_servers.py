@@ -57,7 +57,7 @@ def _serve(context: typer.Context, **changes: object) -> None:
     run: Run = context.obj
 
     def action() -> None:
-        from aiops_mcp.app import serve_http
+        from aiops_mcp.serving import serve_http
 
         serve_http(run.settings(**changes), say=run.output.say)
 
@@ -86,7 +86,7 @@ def simulate(
     run: Run = context.obj
 
     def action() -> None:
-        from aiops_mcp.app import simulate_backends
+        from aiops_mcp.simulating import simulate_backends
 
         asyncio.run(
             simulate_backends(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.alerts import FleetAlerts
     from aiops_mcp.fleet.fleet import Fleet
     from aiops_mcp.fleet.gpu import FleetGpu
+    from aiops_mcp.fleet.metric_names import MetricNames
     from aiops_mcp.fleet.metrics import FleetMetrics
     from aiops_mcp.fleet.registry import Registry
     from aiops_mcp.fleet.watcher import Watcher
@@ -29,6 +30,7 @@ class Context:
     registry: "Registry"
     fleet: "Fleet"
     metrics: "FleetMetrics"
+    names: "MetricNames"
     alerts: "FleetAlerts"
     gpu: "FleetGpu"
     watcher: "Watcher"

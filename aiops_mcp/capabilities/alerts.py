@@ -71,8 +71,8 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
 
     Start here when something is wrong.
     """
-    found = await context.alerts.list(
-        request.clusters, principal=context.principal, progress=context.call.progress
+    found = await context.alerts.alerts(
+        selection=request.clusters, principal=context.principal, progress=context.call.progress
     )
     matching = [alert for alert in found.alerts if _matches(alert, request)]
     shown = [alert for alert in matching if request.suppressed or not alert.is_suppressed]
@@ -82,7 +82,7 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
         by_severity=dict(Counter(alert.severity for alert in shown)),
         suppressed_left_out=len(matching) - len(shown),
         coverage=found.coverage,
-        as_of=context.clock(),
+        as_of=found.asked_at,
     )
 
 
@@ -122,7 +122,7 @@ class AlertOccurrences(Entity):
 @alerts.operation("get_alert", route="GET /alerts/{fingerprint}", needs="metrics:read", tool=False)
 async def get_alert(context: Context, request: OneAlert) -> AlertOccurrences:
     """One alert by its fingerprint, with every cluster it fires in."""
-    found = await context.alerts.list((), principal=context.principal)
+    found = await context.alerts.alerts(principal=context.principal)
     wanted = request.fingerprint.lower()
     same = tuple(alert for alert in found.alerts if alert.fingerprint.lower() == wanted)
     if not same:

@@ -139,10 +139,8 @@ async def _status_answer(context: Context, cluster: Cluster) -> ClusterStatusAns
 async def refresh_cluster(context: Context, request: OneCluster) -> ClusterStatusAnswer:
     """Check one cluster's health and discover its GPUs, backends and CNFs again, now."""
     cluster = await context.registry.resolve(request.cluster, context.principal)
-    await context.call.progress(0, 2, f"checking {cluster.name}")
-    await context.watcher.check_now(cluster)
-    await context.call.progress(1, 2, f"discovering {cluster.name}")
-    await context.watcher.discover_now(cluster)
+    await context.call.progress(0, 1, f"checking {cluster.name}")
+    await context.watcher.refresh(cluster)
     return await _status_answer(
         context, await context.registry.resolve(str(cluster.id), context.principal)
     )

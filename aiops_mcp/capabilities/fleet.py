@@ -72,7 +72,7 @@ async def get_fleet_summary(context: Context, request: NoArguments) -> FleetSumm
 async def _firing(context: Context) -> tuple[tuple[AlertCount, ...], Coverage | None]:
     """Loud alerts by cluster; a fleet whose Alertmanagers are all away still has a summary."""
     try:
-        found = await context.alerts.list((), principal=context.principal)
+        found = await context.alerts.alerts(principal=context.principal)
     except AiopsError:
         return (), None
     loud = [

@@ -76,9 +76,9 @@ async def get_gpu_nodes(context: Context, request: GpuQuery) -> GpuNodes:
 
 async def _nodes(context: Context, clusters: tuple[str, ...]) -> GpuNodes:
     found = await context.gpu.nodes(
-        clusters, principal=context.principal, progress=context.call.progress
+        selection=clusters, principal=context.principal, progress=context.call.progress
     )
-    return GpuNodes(nodes=found.nodes, coverage=found.coverage, as_of=context.clock())
+    return GpuNodes(nodes=found.nodes, coverage=found.coverage, as_of=found.asked_at)
 
 
 @gpu.operation(

@@ -18,6 +18,7 @@ from aiops_mcp.capabilities.digesting import (
 from aiops_mcp.capabilities.metric_search import search_metrics
 from aiops_mcp.context import Context
 from aiops_mcp.errors import InputError
+from aiops_mcp.fleet.metric_names import Listing, Window
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Duration, Entity, Timestamp
@@ -94,7 +95,7 @@ async def query_metrics(context: Context, request: MetricQuery) -> MetricAnswer:
             timeout=request.timeout,
             progress=context.call.progress,
         )
-    return await query_metrics_range(context, request)
+    return await _range(context, request)
 
 
 @metrics.operation(
@@ -102,6 +103,10 @@ async def query_metrics(context: Context, request: MetricQuery) -> MetricAnswer:
 )
 async def query_metrics_range(context: Context, request: MetricQuery) -> MetricAnswer:
     """Run one PromQL range query on many clusters; by default over the hour before end_time."""
+    return await _range(context, request)
+
+
+async def _range(context: Context, request: MetricQuery) -> MetricAnswer:
     now = context.clock()
     end = _moment(request.end_time, now, "end_time") or now
     return await context.metrics.query_range(
@@ -189,10 +194,11 @@ async def find_metrics(context: Context, request: MetricSearch) -> FoundMetrics:
 
     Use it before query_metrics when you are not sure of a name.
     """
-    found = await context.metrics.metadata(
+    found = await context.names.metadata(
         selection=request.clusters, principal=context.principal, progress=context.call.progress
     )
-    hits = search_metrics(found.metrics, request.search)
+    known = {each.entry.name: (each.entry, len(each.clusters)) for each in found.found}
+    hits = search_metrics(known, request.search)
     return FoundMetrics(
         metrics=tuple(FoundMetric(**dict(hit.metadata), clusters=hit.clusters) for hit in hits),
         coverage=found.coverage,
@@ -213,10 +219,14 @@ class LabelValues(Input):
 
 
 class FoundLabels(Entity):
-    """Names or values, each with the clusters that have it."""
+    """Names or values; ``clusters`` counts those that have each.
+
+    ``truncated_in`` names the clusters that have more than were read.
+    """
 
     values: tuple[str, ...]
     clusters: dict[str, int]
+    truncated_in: tuple[str, ...] = ()
     coverage: Coverage
     as_of: Timestamp
 
@@ -249,17 +259,23 @@ def _digest_labels(request: LabelValues, answer: FoundLabels) -> Digest:
 )
 async def get_metric_labels(context: Context, request: LabelValues) -> FoundLabels:
     """The values of one label over the fleet, with how many clusters have each."""
-    found = await context.metrics.label_values(
+    found = await context.names.label_values(
         request.label_name,
         match=request.match,
         selection=request.clusters,
         principal=context.principal,
+        progress=context.call.progress,
     )
+    return _labels(found, context.clock())
+
+
+def _labels(found: Listing[str], now: datetime) -> FoundLabels:
     return FoundLabels(
-        values=tuple(found.clusters),
-        clusters=dict(found.clusters),
+        values=found.entries,
+        clusters={each.entry: len(each.clusters) for each in found.found},
+        truncated_in=found.cut,
         coverage=found.coverage,
-        as_of=context.clock(),
+        as_of=now,
     )
 
 
@@ -276,44 +292,53 @@ class SeriesMatch(Input):
 )
 async def list_label_names(context: Context, request: SeriesMatch) -> FoundLabels:
     """The label names in use, with how many clusters have each."""
-    found = await context.metrics.label_names(
-        match=request.match, selection=request.clusters, principal=context.principal
+    found = await context.names.labels(
+        match=request.match,
+        window=_window(request, context.clock()),
+        selection=request.clusters,
+        principal=context.principal,
     )
-    return FoundLabels(
-        values=tuple(found.clusters),
-        clusters=dict(found.clusters),
-        coverage=found.coverage,
-        as_of=context.clock(),
-    )
+    return _labels(found, context.clock())
+
+
+def _window(request: SeriesMatch, now: datetime) -> Window:
+    start = _moment(request.start_time, now, "start_time")
+    end = _moment(request.end_time, now, "end_time")
+    return Window(start and start.timestamp(), end and end.timestamp())
+
+
+class FoundOne(Entity):
+    labels: dict[str, str]
+    clusters: tuple[str, ...]
 
 
 class FoundSeries(Entity):
-    """Label sets, each with the cluster it was found in; ``truncated`` where there are more."""
+    """Label sets, each once, with the names of the clusters it was found in."""
 
-    series: tuple[dict[str, str], ...]
-    truncated: bool
+    series: tuple[FoundOne, ...]
+    truncated_in: tuple[str, ...]
     coverage: Coverage
 
 
 @metrics.operation("list_series", route="GET /metrics/series", needs="metrics:read", tool=False)
 async def list_series(context: Context, request: SeriesMatch) -> FoundSeries:
-    """The series that match, as label sets with a ``cluster`` label each."""
+    """The series that match, as label sets with the clusters that have them."""
     if not request.match:
         raise InputError(
             "match is missing.", "Give a selector, such as match=up.", details={"field": "match"}
         )
-    now = context.clock()
-    found = await context.metrics.series(
+    found = await context.names.series(
         request.match,
-        start=_moment(request.start_time, now, "start_time"),
-        end=_moment(request.end_time, now, "end_time"),
+        window=_window(request, context.clock()),
         selection=request.clusters,
         principal=context.principal,
         limit=request.limit,
     )
     return FoundSeries(
-        series=found.series[: request.limit],
-        truncated=found.truncated or len(found.series) > request.limit,
+        series=tuple(
+            FoundOne(labels=dict(each.entry), clusters=each.clusters) for each in found.found
+        ),
+        truncated_in=found.cut,
         coverage=found.coverage,
     )
 
@@ -328,14 +353,14 @@ class MetadataQuery(Input):
 )
 async def list_metric_metadata(context: Context, request: MetadataQuery) -> FoundMetrics:
     """Type, help and unit of every metric, or of one, with how many clusters have it."""
-    found = await context.metrics.metadata(
+    found = await context.names.metadata(
         selection=request.clusters, principal=context.principal, progress=context.call.progress
     )
     return FoundMetrics(
         metrics=tuple(
-            FoundMetric(**dict(data), clusters=count)
-            for name, (data, count) in sorted(found.metrics.items())
-            if request.metric in (None, "", name)
+            FoundMetric(**dict(each.entry), clusters=len(each.clusters))
+            for each in found.found
+            if request.metric in (None, "", each.entry.name)
         ),
         coverage=found.coverage,
         as_of=context.clock(),

@@ -82,7 +82,6 @@ async def register_cluster(context: Context, request: RegisterCluster) -> Change
         cluster = Cluster(id=UNREGISTERED, created_at=now, updated_at=now, **dict(new))
     else:
         cluster = await context.registry.register(new)
-        context.watcher.wake(cluster)
     return _changed(cluster, "register", {}, _fields_of(new), applied=not request.dry_run)
 
 
@@ -125,7 +124,6 @@ async def update_cluster(context: Context, request: UpdateCluster) -> ChangedClu
     else:
         updated = await context.registry.update(cluster.id, changes)
         context.fleet.forget(cluster.id)
-        context.watcher.wake(updated)
     return _changed(
         updated, "update", _fields_of(cluster), _fields_of(updated), applied=not request.dry_run
     )

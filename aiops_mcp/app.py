@@ -1,0 +1,247 @@
+"""The composition root: the one place that knows every room and wires them together.
+
+``open_app`` gives a running application: database migrated, clients ready, background work going.
+How it is served (stdio, HTTP) is in ``serving.py``.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiops_mcp.backends.connect import NetworkConnect
+from aiops_mcp.context import Context, Invoker
+from aiops_mcp.errors import StorageFailed, ToolExecutionFailed
+from aiops_mcp.events.memory import MemoryBus
+from aiops_mcp.fleet.alert_watcher import AlertWatcher
+from aiops_mcp.fleet.alerts import FleetAlerts
+from aiops_mcp.fleet.fleet import Fleet
+from aiops_mcp.fleet.gpu import FleetGpu
+from aiops_mcp.fleet.leases import Lease
+from aiops_mcp.fleet.metric_names import MetricNames
+from aiops_mcp.fleet.metrics import FleetMetrics
+from aiops_mcp.fleet.registry import Registry
+from aiops_mcp.fleet.shards import Shards
+from aiops_mcp.fleet.spot_check import spot_check, stale_clusters
+from aiops_mcp.fleet.vault import DatabaseVault, Vault
+from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
+from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
+from aiops_mcp.fleet.watcher import Watcher
+from aiops_mcp.models.alerts import Alert
+from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
+from aiops_mcp.operation import Call, Operation, Progress, no_progress
+from aiops_mcp.operations import OPERATIONS
+from aiops_mcp.settings import Settings
+from aiops_mcp.storage.engine import Database
+from aiops_mcp.storage.handles import HandleTable
+from aiops_mcp.storage.last_seen import LastSeenTable
+from aiops_mcp.storage.leases import LeaseTable
+from aiops_mcp.surfaces.guard import guard
+
+_log = logging.getLogger(__name__)
+
+PRUNE_EVERY = 3600.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running application, as its surfaces and commands see it."""
+
+    settings: Settings
+    database: Database
+    bus: MemoryBus
+    context: Context
+    invoke: Invoker
+    handles: HandleTable
+    operations: tuple[Operation, ...] = OPERATIONS
+
+    async def ask(
+        self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
+    ) -> Digest:
+        """Run one operation by name, as the local administrator; its digest, guarded.
+
+        Raises:
+            AiopsError: whatever the operation says.
+            pydantic.ValidationError: the arguments do not fit.
+        """
+        found = next((each for each in self.operations if each.name == operation), None)
+        if found is None or found.digest is None:
+            raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
+        request = found.request_type.model_validate(dict(arguments))
+        answer = await self.invoke(found, request, Call(LOCAL_ADMIN, "cli", progress))
+        return guard(found.digest(request, answer))
+
+    async def check_stale_clusters(self) -> None:
+        """Check the clusters nobody has checked lately: for commands without a server running."""
+        context = self.context
+        clusters = await context.registry.list(LOCAL_ADMIN)
+        stale = stale_clusters(clusters, self.settings, context.clock())
+        updates = await spot_check(stale, context.fleet.clients, self.settings, context.clock)
+        await context.registry.set_statuses(updates)
+
+    # --- what surfaces ask for by kind of name, for completion ---------------------------
+
+    async def complete_cluster(
+        self, typed: str, others: Mapping[str, str], principal: Principal
+    ) -> Sequence[str]:
+        del others
+        names = [cluster.name for cluster in await self.context.registry.list(principal)]
+        return sorted(
+            (name for name in names if typed in name), key=lambda name: not name.startswith(typed)
+        )
+
+    async def complete_metric(
+        self, typed: str, others: Mapping[str, str], principal: Principal
+    ) -> Sequence[str]:
+        found = await self.context.names.label_values(
+            "__name__", selection=_named(others), principal=principal
+        )
+        return _fitting(found.entries, typed)
+
+    async def complete_label(
+        self, typed: str, others: Mapping[str, str], principal: Principal
+    ) -> Sequence[str]:
+        found = await self.context.names.labels(selection=_named(others), principal=principal)
+        return _fitting(found.entries, typed)
+
+
+def _named(others: Mapping[str, str]) -> tuple[str, ...]:
+    cluster = others.get("cluster")
+    return (cluster,) if cluster else ()
+
+
+def _fitting(names: Sequence[str], typed: str) -> list[str]:
+    """Names that hold what was typed, those that begin with it first."""
+    low = typed.lower()
+    fitting = [name for name in names if low in name.lower()]
+    return sorted(fitting, key=lambda name: (not name.lower().startswith(low), name))
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings,
+    *,
+    watch: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+) -> AsyncGenerator[App]:
+    """A running application; ``watch`` starts the background work (health, alerts, pruning).
+
+    Raises:
+        StorageFailed: the database or the key file cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        simulated = _simulated(settings)
+        database = Database(_database_url(settings))
+        stack.push_async_callback(database.close)
+        await database.migrate()
+        bus = MemoryBus()
+        stack.push_async_callback(bus.close)
+        registry = Registry(
+            database,
+            _vault(settings, database, clock),
+            bus,
+            clock,
+            keep_history=timedelta(days=settings.health_history_days),
+        )
+        connect = NetworkConnect(settings, simulated.transport if simulated else None)
+        fleet = Fleet(
+            registry,
+            connect,
+            settings,
+            clock=clock,
+            monotonic=time.monotonic,
+            last_seen=LastSeenTable(database),
+        )
+        stack.push_async_callback(fleet.aclose)
+        if simulated:
+            await _register_simulated(registry, simulated)
+        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        shards = Shards(LeaseTable(database), purpose="health", holder=holder, clock=clock)
+        context = Context(
+            registry=registry,
+            fleet=fleet,
+            metrics=FleetMetrics(fleet, settings, clock),
+            names=MetricNames(fleet, settings),
+            alerts=FleetAlerts(fleet, settings, clock),
+            gpu=FleetGpu(fleet, settings, clock),
+            watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=shards),
+            events=bus,
+            settings=settings,
+            clock=clock,
+            call=Call(LOCAL_ADMIN, "app"),
+        )
+        app = App(settings, database, bus, context, Invoker(context), HandleTable(database, clock))
+        if watch:
+            alert_lease = Lease(LeaseTable(database), "alerts", holder, clock=clock)
+            stack.push_async_callback(_cancel, _start_background(app, alert_lease))
+        yield app
+
+
+def _database_url(settings: Settings) -> str:
+    """The demo keeps to a file of its own, unless a database is set."""
+    if settings.demo and settings.database_url is None:
+        return f"sqlite+aiosqlite:///{settings.home / 'demo.sqlite'}"
+    return settings.resolved_database_url()
+
+
+def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Vault:
+    warn_before = timedelta(days=settings.credentials_warn_days)
+    if settings.vault == "kubernetes":
+        secrets = in_cluster_secrets(settings.vault_namespace)
+        return KubernetesVault(secrets, clock=clock, warn_before=warn_before)
+    keys = (
+        SettingsKeys(settings.vault_keys)
+        if settings.vault_keys is not None
+        else FileKeys(settings.home / "vault.key")
+    )
+    return DatabaseVault(database, keys, clock=clock, warn_before=warn_before)
+
+
+# --- background work ------------------------------------------------------------------------
+
+
+def _start_background(app: App, alert_lease: Lease) -> list[asyncio.Task[None]]:
+    context, settings = app.context, app.settings
+
+    async def look() -> tuple[Sequence[Alert], Collection[UUID]]:
+        """The alerts, where this replica is the one to look; else nobody answered."""
+        if not await alert_lease.held():
+            return (), ()
+        found = await context.alerts.alerts(principal=LOCAL_ADMIN)
+        answered = found.sources.keys() - {stale.cluster_name for stale in found.coverage.stale}
+        clusters = await context.registry.list(LOCAL_ADMIN)
+        return found.alerts, {each.id for each in clusters if each.name in answered}
+
+    alerts = AlertWatcher(look, app.bus, context.clock, every=settings.alert_poll_every)
+    return [
+        asyncio.create_task(context.watcher.run(), name="health watcher"),
+        asyncio.create_task(alerts.run(), name="alert watcher"),
+        asyncio.create_task(_prune(context), name="pruning"),
+    ]
+
+
+async def _prune(context: Context) -> None:
+    while True:
+        try:
+            await context.registry.prune_history()
+        except StorageFailed as error:
+            _log.warning("old health checks stay for now: %s", error)
+        await asyncio.sleep(PRUNE_EVERY)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

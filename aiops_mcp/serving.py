@@ -1,0 +1,135 @@
+"""The HTTP server: MCP, REST, docs, health and metrics of one running application."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from aiops_mcp import __version__
+from aiops_mcp.app import App, open_app
+from aiops_mcp.errors import InputError
+from aiops_mcp.mcp_host import OpenApp, mcp_server
+from aiops_mcp.models.principal import LOCAL_ADMIN
+from aiops_mcp.operations import CAPABILITIES
+from aiops_mcp.settings import Settings
+from aiops_mcp.surfaces.auth import authenticator_from, check_bind
+from aiops_mcp.surfaces.docs import docs_routes
+from aiops_mcp.surfaces.gate import Gate
+from aiops_mcp.surfaces.gateway_metrics import GatewayMetrics
+from aiops_mcp.surfaces.health import Health, Probe, health_routes
+from aiops_mcp.surfaces.identity import identity_routes
+from aiops_mcp.surfaces.mcp import http_part
+from aiops_mcp.surfaces.middleware import gateway
+from aiops_mcp.surfaces.openapi import openapi_document, openapi_route
+from aiops_mcp.surfaces.problem import exception_handlers
+from aiops_mcp.surfaces.ratelimit import MemoryBuckets, RateLimits
+from aiops_mcp.surfaces.rest import rest_routes
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies idle; uvicorn's 5 s cut them off between two questions."""
+
+
+def http_application(app: App) -> ASGIApp:
+    """Everything HTTP as one ASGI application: /mcp, /api/v1, /docs, health and metrics.
+
+    Raises:
+        InputError: a setting (tokens, toolsets) cannot be used.
+    """
+    settings = app.settings
+    authenticator = authenticator_from(settings)
+    metrics = GatewayMetrics()
+    gate = Gate(authenticator, RateLimits(MemoryBuckets(), settings), metrics)
+    server = mcp_server(OpenApp(app), settings, authenticator)
+    app.bus.subscribe(server.on_event)
+    mcp = http_part(server, settings)
+    document = openapi_document(
+        app.operations,
+        version=__version__,
+        needs_token=authenticator.required,
+        tags={capability.name: capability.description for capability in CAPABILITIES},
+    )
+    health = Health([Probe("database", app.database.ping)])
+
+    @asynccontextmanager
+    async def lifespan(starlette: Starlette) -> AsyncGenerator[None]:
+        async with mcp.running(starlette):
+            yield
+            server.close_subscriptions()
+
+    starlette = Starlette(
+        lifespan=lifespan,
+        exception_handlers=exception_handlers(),
+        routes=[
+            *mcp.routes,
+            *rest_routes(app.operations, app.invoke, gate, settings, metrics),
+            *health_routes(health, gate, metrics, version=__version__),
+            *identity_routes(app.operations, gate),
+            openapi_route(document),
+            *docs_routes(),
+        ],
+    )
+    return gateway(starlette, settings, metrics, needs_token=authenticator.required)
+
+
+def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve HTTP until interrupted; ``say`` gets a few lines for the person who started it.
+
+    Raises:
+        InputError: the address may not be bound (see ``check_bind``), or is taken.
+        StorageFailed: the database cannot be used.
+    """
+    check_bind(settings.host, settings)
+    listening = _listen(settings.host, settings.port)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(settings, listening, say))
+
+
+async def _serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
+    async with open_app(settings) as app:
+        config = uvicorn.Config(
+            http_application(app),
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+        clusters = await app.context.registry.list(LOCAL_ADMIN)
+        for line in _greeting(settings, listening.getsockname()[1], len(clusters)):
+            say(line)
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket; taken before anything else is started, so that a refusal costs nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"{host}:{port} cannot be bound: {error.strerror or error}.",
+            "Another server may have it: choose another with --port.",
+        ) from error
+    return listening
+
+
+def _greeting(settings: Settings, port: int, clusters: int) -> list[str]:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{port}"
+    what = f"{clusters} simulated clusters" if settings.demo else f"{clusters} clusters"
+    lines = [
+        f"{what} at {base}",
+        f"  MCP    {base}/mcp     (aiops-mcp config CLIENT --url {base})",
+        f"  REST   {base}/api/v1  docs {base}/docs",
+        f"  shell  aiops --server {base} fleet",
+    ]
+    if not clusters:
+        lines.append("  none yet: aiops clusters import ~/.kube/config, or try aiops demo")
+    return lines
