@@ -244,5 +244,5 @@ class BodyLimit:
         return BodyTooLarge(
             f"The body is over {self._most} bytes.",
             "Send less at once.",
-            details={"max": self._most},
+            details={"max_bytes": self._most},
         )

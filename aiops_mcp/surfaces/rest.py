@@ -198,6 +198,7 @@ class Nowhere:
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE_KEY] = PREFIX + "/(unknown)"
         request = Request(scope, receive)
         try:
             admission = await self._gate.admit(request)
