@@ -4,7 +4,7 @@ from typing import cast
 
 from fastmcp import Context
 from mcp.server.session import ServerSession
-from mcp.shared.exceptions import MCPError
+from mcp.shared.exceptions import MCPError, NoBackChannelError
 from mcp_types import (
     ElicitRequest,
     ElicitRequestFormParams,
@@ -35,8 +35,10 @@ async def confirmed(context: Context, message: str) -> bool | InputRequiredResul
         return _answered(context, message)
     try:
         answer = await session.elicit_form(message, _SCHEMA)
-    except MCPError:  # stateless HTTP of the older era has no way back to the client
+    except NoBackChannelError:  # HTTP of the older era without sessions has no way to the client
         return True
+    except MCPError:  # the client said it can ask, and failed to: that is no consent
+        return False
     return _agrees(answer)
 
 

@@ -5,6 +5,7 @@ the tool schema looked up before every call, change notifications in both eras, 
 reads that keep their code.
 """
 
+import logging
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ class FleetServer(FastMCP[Any]):
 
     def __init__(self, *arguments: Any, principal_of: PrincipalOf, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        _hand_logs_to_the_application()
         self._bus = InMemorySubscriptionBus()
         self._listen = ScopedListen(self._bus, principal_of)
         self._subscriptions = ConnectionSubscriptions(principal_of)
@@ -85,6 +87,13 @@ class FleetServer(FastMCP[Any]):
             if isinstance(error.__cause__, FailedRead):
                 raise error.__cause__.failure from error
             raise
+
+
+def _hand_logs_to_the_application() -> None:
+    """The library draws its log records itself on import; ours decides how they look and where."""
+    logger = logging.getLogger("fastmcp")
+    logger.handlers.clear()
+    logger.propagate = True
 
 
 def _no_header_parameters(_: str) -> None:

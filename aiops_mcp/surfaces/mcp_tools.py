@@ -129,7 +129,7 @@ class OperationTool(Tool):
                 return InputRequiredToolResult(agreed)
             if not agreed:
                 return _result(
-                    Digest(headline="Declined by the person asked; nothing was changed.")
+                    Digest(headline="Not confirmed by the person asked; nothing was changed.")
                 )
         await handles.consume(handle, call.principal, operation, request)
         return _result(await self._digest(request, call))

@@ -8,6 +8,7 @@ from typing import Any
 import mcp_types
 import pytest
 from fastmcp import Client
+from mcp.shared.exceptions import MCPError
 
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.digest import Digest
@@ -411,7 +412,7 @@ async def test_the_person_is_asked_before_something_is_destroyed(
     assert len(asked) == 1
     assert asked[0].startswith("Really run remove_cluster? cluster=edge-7, token=[redacted:")
     assert seen.removed == (["edge-7"] if agrees else [])
-    expected = "edge-7 was removed" if agrees else "Declined by the person asked"
+    expected = "edge-7 was removed" if agrees else "Not confirmed by the person asked"
     assert result.structured_content["headline"].startswith(expected)
 
 
@@ -422,4 +423,20 @@ async def test_a_person_who_declines_leaves_everything_as_it_is(make_server, see
     async with Client(make_server(), mode=era, elicitation_handler=decline) as client:
         handle = handle_in(await client.call_tool("remove_cluster", {"cluster": "edge-7"}))
         await client.call_tool("remove_cluster", {"cluster": "edge-7", "apply": handle})
+    assert seen.removed == []
+
+
+async def test_a_client_that_fails_to_ask_does_not_consent(make_server, seen, era) -> None:
+    async def fail(message: str, response_type: Any, params: Any, context: Any) -> Any:
+        raise RuntimeError("the dialog could not be shown")
+
+    async with Client(make_server(), mode=era, elicitation_handler=fail) as client:
+        handle = handle_in(await client.call_tool("remove_cluster", {"cluster": "edge-7"}))
+        call = client.call_tool("remove_cluster", {"cluster": "edge-7", "apply": handle})
+        if era == "legacy":
+            headline = (await call).structured_content["headline"]
+            assert headline == "Not confirmed by the person asked; nothing was changed."
+        else:
+            with pytest.raises((RuntimeError, MCPError)):
+                await call
     assert seen.removed == []
