@@ -16,6 +16,11 @@ from aiops_mcp.models.cluster import ClusterStatus
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.storage.engine import Database
 
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ONLY_POSTGRESQL = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True
+)
+
 READ_ONLY = """
 import asyncio, sys
 from aiops_mcp.errors import StorageFailed
@@ -37,12 +42,6 @@ asyncio.run(main())
 @pytest.fixture
 def sqlite_url(tmp_path):
     return f"sqlite+aiosqlite:///{tmp_path}/aiops.sqlite"
-
-
-@pytest.fixture
-def only_sqlite(database):
-    if database.dialect != "sqlite":
-        pytest.skip("about SQLite files")
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ async def test_a_directory_that_cannot_be_made(tmp_path, other_database):
     assert "AIOPS_HOME" in error.hint
 
 
-@pytest.mark.usefixtures("only_sqlite")
+@ONLY_SQLITE
 async def test_a_read_only_file_is_still_read_and_writing_says_so(
     tmp_path, database, registry, new_cluster, other_database
 ):
@@ -107,7 +106,7 @@ async def test_a_file_without_write_permission(other_database):
     if os.geteuid() != 0:
         pytest.skip("needs to become another user")
     with tempfile.TemporaryDirectory(prefix="aiops-") as place:
-        Path(place).chmod(0o755)
+        os.chmod(place, 0o755)  # noqa: PTH101 (pathlib is refused in async tests)
         url = f"sqlite+aiosqlite:///{place}/aiops.sqlite"
         database = other_database(url)
         await database.migrate()
@@ -129,7 +128,7 @@ def _as_another_user(database_url):
     return started.stdout.splitlines()
 
 
-@pytest.mark.usefixtures("only_sqlite")
+@ONLY_SQLITE
 async def test_a_full_disk_refuses_the_write_whole_and_goes_on_when_there_is_room(
     database, registry, new_cluster
 ):
@@ -153,7 +152,7 @@ async def test_a_full_disk_refuses_the_write_whole_and_goes_on_when_there_is_roo
     assert (await registry.resolve("second", LOCAL_ADMIN)).labels == big
 
 
-@pytest.mark.usefixtures("only_sqlite")
+@ONLY_SQLITE
 async def test_a_lock_of_another_process_beyond_the_patience(
     database, database_url, other_database
 ):
@@ -184,15 +183,17 @@ async def test_a_lock_while_the_database_is_made(tmp_path, sqlite_url, other_dat
     holder.close()
 
 
-@pytest.mark.usefixtures("only_sqlite")
+def _overwrite(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+
+@ONLY_SQLITE
 async def test_a_damaged_file(database, registry, new_cluster, database_url, other_database):
     for i in range(30):
         await registry.register(new_cluster(f"cluster-{i}", labels={"k": "v" * 200}))
     await database.close()
-    with open(database.place, "r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+    _overwrite(Path(database.place))
     damaged = other_database(database_url)
 
     async def read():
@@ -266,9 +267,8 @@ async def test_a_database_that_does_not_exist(postgres_server, other_database):
     assert "createdb" in error.hint
 
 
+@ONLY_POSTGRESQL
 async def test_a_connection_that_was_cut_is_replaced(database, registry, new_cluster):
-    if database.dialect != "postgresql":
-        pytest.skip("about a server")
     await registry.register(new_cluster("first"))
     async with database.read() as transaction:
         await transaction.execute(
@@ -281,11 +281,10 @@ async def test_a_connection_that_was_cut_is_replaced(database, registry, new_clu
     assert len(await registry.list(LOCAL_ADMIN)) == 2
 
 
+@ONLY_POSTGRESQL
 async def test_a_connection_cut_in_the_middle_of_a_change_writes_nothing(
     database, database_url, registry, new_cluster, other_database
 ):
-    if database.dialect != "postgresql":
-        pytest.skip("about a server")
     await registry.register(new_cluster("first"))
     killer = other_database(database_url)
 
