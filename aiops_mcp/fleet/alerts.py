@@ -1,15 +1,15 @@
-"""Alerts of the whole fleet: asked of each Alertmanager, merged so that one story is told once.
+"""Alerts of the whole fleet, asked of each Alertmanager.
 
 Where a cluster has no Alertmanager its Prometheus is asked; that one knows of pending alerts, and
-nothing of silences. Merging is pure: the same alert (fingerprint) seen in several places is one,
-and keeps every place; alerts of one name are a group, with the labels they share folded.
+nothing of silences. How alerts become groups is in `alert_merge`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
+
+from pydantic import TypeAdapter
 
 from aiops_mcp.backends.alertmanager import (
     label_fingerprint,
@@ -19,17 +19,15 @@ from aiops_mcp.backends.alertmanager import (
 )
 from aiops_mcp.backends.prometheus_answers import RuleAlert
 from aiops_mcp.fleet.access import Access
+from aiops_mcp.fleet.alert_merge import urgency
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
-from aiops_mcp.fleet.keeping import entities_codec
-from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.fleet.keeping import json_codec
+from aiops_mcp.models.alerts import Alert, AlertState
 from aiops_mcp.models.cluster import Cluster
-from aiops_mcp.models.coverage import ClusterRef, Coverage
+from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Progress, no_progress
 from aiops_mcp.settings import Settings
-
-_SEVERITY_ORDER = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
-_STATE_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.RESOLVED)
 
 
 class AlertSource(StrEnum):
@@ -47,29 +45,6 @@ class FleetAlertAnswer:
     coverage: Coverage
     sources: Mapping[str, AlertSource]
     asked_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MergedAlert:
-    """One alert wherever it was seen; suppressed only when it is in every place."""
-
-    alert: Alert
-    places: tuple[ClusterRef, ...]
-    is_suppressed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AlertGroup:
-    """Alerts of one name. ``shared_labels`` are those that all have with the same value."""
-
-    alertname: str
-    severity: AlertSeverity
-    state: AlertState
-    starts_at: datetime
-    is_suppressed: bool
-    shared_labels: Mapping[str, str]
-    alerts: tuple[MergedAlert, ...]
-    places: tuple[ClusterRef, ...]
 
 
 class FleetAlerts:
@@ -106,13 +81,13 @@ class FleetAlerts:
             principal=principal,
             backend="alerts",
             cache=CacheRule(("alerts",), self._settings.ttl_alerts, _size),
-            keep_last_seen=entities_codec("alerts", Alert),
+            keep_last_seen=json_codec("alerts", TypeAdapter(tuple[Alert, ...])),
             progress=progress,
         )
         answer.raise_if_nobody_answered()
         alerts = [alert for one in answer.succeeded() for alert in one.value or ()]
         return FleetAlertAnswer(
-            alerts=tuple(sorted(alerts, key=_urgency)),
+            alerts=tuple(sorted(alerts, key=urgency)),
             coverage=answer.coverage(),
             sources={one.cluster.name: _source(one.cluster) for one in answer.succeeded()},
             asked_at=answer.asked_at,
@@ -146,80 +121,6 @@ def rule_alerts(
             )
         )
     return tuple(made)
-
-
-def merge_alerts(alerts: Iterable[Alert]) -> tuple[AlertGroup, ...]:
-    """Groups by name, most urgent first; in a group, one entry a fingerprint.
-
-    Of the places an alert was seen in, active wins over suppressed and firing over pending over
-    resolved; the earliest start stands.
-    """
-    by_name = sorted(alerts, key=lambda alert: alert.alertname)
-    groups = [_group(name, list(same)) for name, same in groupby(by_name, lambda a: a.alertname)]
-    return tuple(sorted(groups, key=_group_urgency))
-
-
-def _group(name: str, alerts: Sequence[Alert]) -> AlertGroup:
-    by_fingerprint: dict[str, list[Alert]] = {}
-    for alert in alerts:
-        by_fingerprint.setdefault(alert.fingerprint, []).append(alert)
-    merged = sorted(map(_merged, by_fingerprint.values()), key=lambda one: _urgency(one.alert))
-    return AlertGroup(
-        alertname=name,
-        severity=min((one.alert.severity for one in merged), key=_SEVERITY_ORDER.index),
-        state=min((one.alert.state for one in merged), key=_STATE_ORDER.index),
-        starts_at=min(one.alert.starts_at for one in merged),
-        is_suppressed=all(one.is_suppressed for one in merged),
-        shared_labels=shared_labels([one.alert.labels for one in merged]),
-        alerts=tuple(merged),
-        places=_places(alerts),
-    )
-
-
-def _merged(same: Sequence[Alert]) -> MergedAlert:
-    active = [alert for alert in same if not alert.is_suppressed]
-    # Who silences it matters only where nobody is told of it anywhere.
-    chosen = min(active or same, key=lambda alert: _STATE_ORDER.index(alert.state))
-    starts_at = min(alert.starts_at for alert in same)
-    return MergedAlert(
-        alert=chosen.model_copy(update={"starts_at": starts_at}),
-        places=_places(same),
-        is_suppressed=not active,
-    )
-
-
-def shared_labels(labels: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The labels that all of them have with the same value."""
-    if not labels:
-        return {}
-    shared = set(labels[0].items()).intersection(*(other.items() for other in labels[1:]))
-    return dict(sorted(shared))
-
-
-def _places(alerts: Iterable[Alert]) -> tuple[ClusterRef, ...]:
-    names = {alert.cluster_name: alert.cluster_id for alert in alerts}
-    return tuple(ClusterRef(cluster_id=names[name], cluster_name=name) for name in sorted(names))
-
-
-def _urgency(alert: Alert) -> tuple[int, int, int, float, str, str]:
-    return (
-        _STATE_ORDER.index(alert.state),
-        int(alert.is_suppressed),
-        _SEVERITY_ORDER.index(alert.severity),
-        -alert.starts_at.timestamp(),
-        alert.alertname,
-        alert.id,
-    )
-
-
-def _group_urgency(group: AlertGroup) -> tuple[int, int, int, float, str]:
-    return (
-        _STATE_ORDER.index(group.state),
-        int(group.is_suppressed),
-        _SEVERITY_ORDER.index(group.severity),
-        -group.starts_at.timestamp(),
-        group.alertname,
-    )
 
 
 def _source(cluster: Cluster) -> AlertSource:

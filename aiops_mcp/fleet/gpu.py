@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import TypeAdapter
+
 from aiops_mcp.backends.dcgm import gpus_from_dcgm
 from aiops_mcp.backends.dcgm_fields import dcgm_query
 from aiops_mcp.backends.gpu_collector import read_gpu_nodes
 from aiops_mcp.errors import AiopsError, QueryTimeout
 from aiops_mcp.fleet.access import Access, BackendMissing
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
-from aiops_mcp.fleet.keeping import entities_codec
+from aiops_mcp.fleet.keeping import json_codec
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.gpu import GPUNode
 from aiops_mcp.models.principal import Principal
@@ -62,7 +64,7 @@ class FleetGpu:
             backend="gpu",
             deadline=SMI_SECONDS + DCGM_SECONDS,
             cache=CacheRule(("gpu",), self._settings.ttl_gpu, _size),
-            keep_last_seen=entities_codec("gpu", GPUNode),
+            keep_last_seen=json_codec("gpu", TypeAdapter(tuple[GPUNode, ...])),
             progress=progress,
         )
         answer.raise_if_nobody_answered()

@@ -101,9 +101,14 @@ def choose(clusters: Sequence[Cluster], terms: Sequence[str]) -> Selection:
         if cluster.id in named:
             asked.append(cluster)
         elif cluster.id in matched:
-            away = cluster.status.state is ClusterState.OFFLINE
-            (offline if away else asked).append(cluster)
+            (offline if is_away(cluster) else asked).append(cluster)
     return Selection(tuple(asked), tuple(offline))
+
+
+def is_away(cluster: Cluster) -> bool:
+    """Known to be unreachable. A Prometheus of its own address may answer all the same."""
+    status = cluster.status
+    return status.state is ClusterState.OFFLINE and not status.prometheus_healthy
 
 
 def near_names(name: str, clusters: Sequence[Cluster]) -> list[str]:

@@ -1,0 +1,114 @@
+"""Many clusters' alerts made one story. Pure.
+
+The same alert (fingerprint) seen in several places is one and keeps every place; alerts of one
+name are a group, with the labels they share folded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.models.coverage import ClusterRef
+
+_SEVERITY_ORDER = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
+_STATE_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.RESOLVED)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedAlert:
+    """One alert wherever it was seen; suppressed only when it is in every place."""
+
+    alert: Alert
+    places: tuple[ClusterRef, ...]
+    is_suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """Alerts of one name. ``shared_labels`` are those that all have with the same value."""
+
+    alertname: str
+    severity: AlertSeverity
+    state: AlertState
+    starts_at: datetime
+    is_suppressed: bool
+    shared_labels: Mapping[str, str]
+    alerts: tuple[MergedAlert, ...]
+    places: tuple[ClusterRef, ...]
+
+
+def merge_alerts(alerts: Iterable[Alert]) -> tuple[AlertGroup, ...]:
+    """Groups by name, most urgent first; in a group, one entry a fingerprint.
+
+    Of the places an alert was seen in, active wins over suppressed and firing over pending over
+    resolved; the earliest start stands.
+    """
+    by_name = sorted(alerts, key=lambda alert: alert.alertname)
+    groups = [_group(name, list(same)) for name, same in groupby(by_name, lambda a: a.alertname)]
+    return tuple(sorted(groups, key=_group_urgency))
+
+
+def _group(name: str, alerts: Sequence[Alert]) -> AlertGroup:
+    by_fingerprint: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        by_fingerprint.setdefault(alert.fingerprint, []).append(alert)
+    merged = sorted(map(_merged, by_fingerprint.values()), key=lambda one: urgency(one.alert))
+    return AlertGroup(
+        alertname=name,
+        severity=min((one.alert.severity for one in merged), key=_SEVERITY_ORDER.index),
+        state=min((one.alert.state for one in merged), key=_STATE_ORDER.index),
+        starts_at=min(one.alert.starts_at for one in merged),
+        is_suppressed=all(one.is_suppressed for one in merged),
+        shared_labels=shared_labels([one.alert.labels for one in merged]),
+        alerts=tuple(merged),
+        places=_places(alerts),
+    )
+
+
+def _merged(same: Sequence[Alert]) -> MergedAlert:
+    active = [alert for alert in same if not alert.is_suppressed]
+    # Who silences it matters only where nobody is told of it anywhere.
+    chosen = min(active or same, key=lambda alert: _STATE_ORDER.index(alert.state))
+    starts_at = min(alert.starts_at for alert in same)
+    return MergedAlert(
+        alert=chosen.model_copy(update={"starts_at": starts_at}),
+        places=_places(same),
+        is_suppressed=not active,
+    )
+
+
+def shared_labels(labels: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The labels that all of them have with the same value."""
+    if not labels:
+        return {}
+    shared = set(labels[0].items()).intersection(*(other.items() for other in labels[1:]))
+    return dict(sorted(shared))
+
+
+def _places(alerts: Iterable[Alert]) -> tuple[ClusterRef, ...]:
+    names = {alert.cluster_name: alert.cluster_id for alert in alerts}
+    return tuple(ClusterRef(cluster_id=names[name], cluster_name=name) for name in sorted(names))
+
+
+def urgency(alert: Alert) -> tuple[int, int, int, float, str, str]:
+    """Sorts what needs a look first: firing, told of, severe, new."""
+    return (
+        _STATE_ORDER.index(alert.state),
+        int(alert.is_suppressed),
+        _SEVERITY_ORDER.index(alert.severity),
+        -alert.starts_at.timestamp(),
+        alert.alertname,
+        alert.id,
+    )
+
+
+def _group_urgency(group: AlertGroup) -> tuple[int, int, int, float, str]:
+    return (
+        _STATE_ORDER.index(group.state),
+        int(group.is_suppressed),
+        _SEVERITY_ORDER.index(group.severity),
+        -group.starts_at.timestamp(),
+        group.alertname,
+    )
