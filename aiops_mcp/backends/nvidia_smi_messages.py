@@ -106,7 +106,8 @@ def sort_lines(output: str) -> Sorted:
     lost: list[LostGpu] = []
     notices: list[str] = []
     no_devices = False
-    for line in output.splitlines():
+    # not splitlines: a process name may hold any of the characters at which that also breaks
+    for line in output.replace("\r", "").split("\n"):
         stripped = line.strip()
         gone = _LOST.fullmatch(stripped)
         if gone:
