@@ -4,10 +4,13 @@ Pure: builds URLs, headers and time limits for `http.py`, and opens nothing.
 """
 
 import base64
+import functools
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
+
+import httpx2
 
 from aiops_mcp.backends import faults
 from aiops_mcp.backends.wire import Target
@@ -37,9 +40,9 @@ class Call:
     received: int = 0
     last_fault: BackendError | None = None
 
-    def url(self, base: str) -> str:
+    def url(self, base: str) -> httpx2.URL:
         query = urlencode(list(self.params))
-        return f"{base}{self.path}?{query}" if query else f"{base}{self.path}"
+        return _parsed(f"{base}{self.path}?{query}" if query else f"{base}{self.path}")
 
     def headers(self, always: Mapping[str, str], token: str | None) -> dict[str, str]:
         headers = {"Accept": self.accept, **always, **self.more_headers}
@@ -60,6 +63,12 @@ class Call:
         if server_name is None:
             return {"timeout": limits}
         return {"timeout": limits, "sni_hostname": server_name}
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(url: str) -> httpx2.URL:
+    """Parsing a URL costs as much as the rest of a request, and most calls go to a few."""
+    return httpx2.URL(url)
 
 
 def base_and_headers(target: Target) -> tuple[str, dict[str, str]]:
