@@ -9,19 +9,12 @@ reference (CPU seconds each) and the ratio of reference to ours with JSON.
 """
 
 import argparse
-import json
-import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.parse
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from prometheus_reference import ask, prometheus, write
 
 from aiops_mcp.simulation import prometheus_json
 from aiops_mcp.simulation.promql import ArrayStore, Engine, Samples, labels_from
@@ -62,87 +55,6 @@ def world(series, hours, start_ms):
     return samples
 
 
-def varint(number):
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, body):
-    return bytes([number << 3 | 2]) + varint(len(body)) + body
-
-
-def snappy_literals(data):
-    out = bytearray(varint(len(data)))
-    for start in range(0, len(data), 60_000):
-        chunk = data[start : start + 60_000]
-        out += bytes([61 << 2]) + struct.pack("<H", len(chunk) - 1) + chunk
-    return bytes(out)
-
-
-def write(url, samples, slice_ms=1_800_000):
-    heads = [
-        b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in one.labels)
-        for one in samples
-    ]
-    first = int(samples[0].timestamps[0]) - 1
-    last = max(int(one.timestamps[-1]) for one in samples)
-    for start in range(first, last + 1, slice_ms):
-        body = bytearray()
-        for head, one in zip(heads, samples, strict=True):
-            lo, hi = np.searchsorted(one.timestamps, [start, start + slice_ms])
-            rows = zip(one.timestamps[lo:hi].tolist(), one.values[lo:hi].tolist(), strict=True)
-            points = b"".join(
-                field(2, b"\x09" + struct.pack("<d", v) + b"\x10" + varint(t)) for t, v in rows
-            )
-            body += field(1, head + points)
-        request = urllib.request.Request(
-            url + "/api/v1/write",
-            snappy_literals(bytes(body)),
-            {
-                "Content-Type": "application/x-protobuf",
-                "Content-Encoding": "snappy",
-                "X-Prometheus-Remote-Write-Version": "0.1.0",
-            },
-        )
-        urllib.request.urlopen(request, timeout=120).read()
-
-
-@contextmanager
-def prometheus(port):
-    program = shutil.which("prometheus")
-    if program is None:
-        sys.exit("prometheus is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "p.yml"
-        config.write_text("global: {scrape_interval: 1h, evaluation_interval: 1m}\n")
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder}/data",
-                "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--web.enable-remote-write-receiver",
-                "--log.level=error",
-            ]
-        )
-        try:
-            for _ in range(200):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1).read()
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}", process.pid
-        finally:
-            process.terminate()
-            process.wait()
-
-
 def cpu_of(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
@@ -157,14 +69,13 @@ def main():
     parser.add_argument("--series", type=int, default=2000)
     parser.add_argument("--hours", type=int, default=6)
     parser.add_argument("--runs", type=int, default=2)
-    parser.add_argument("--port", type=int, default=19671)
     arguments = parser.parse_args()
     start = 1_740_700_800_000
     samples = world(arguments.series, arguments.hours, start)
     engine = Engine(ArrayStore(samples))
     first = start + 300_000
     last = start + arguments.hours * 3_600_000
-    with prometheus(arguments.port) as (url, pid):
+    with prometheus() as (url, pid):
         write(url, samples)
         print("name ours ours_with_json reference ratio")
         slower = 0
@@ -188,10 +99,8 @@ def main():
                     "step": STEP_MS / 1000,
                 }
                 before = cpu_of(pid)
-                text = urllib.parse.urlencode(parameters)
-                with urllib.request.urlopen(f"{url}/api/v1/query_range?{text}", timeout=120) as r:
-                    answer = json.loads(r.read())
-                assert answer["status"] == "success"
+                status, _ = ask(url, "query_range", parameters)
+                assert status == 200
                 return cpu_of(pid) - before
 
             mine = best(ours, arguments.runs)

@@ -33,7 +33,7 @@ class DurationReader:
         Raises:
             InvalidPromql: where the text is no duration.
         """
-        left = self.signed()
+        left = self._unary()
         while True:
             token = self._peek()
             strength = _BINDING.get(token.text, 0) if token else 0
@@ -45,21 +45,25 @@ class DurationReader:
             left = self._apply(token, token.text, (left, right))
 
     def signed(self) -> Duration:
-        """One operand with its signs, as after ``offset``."""
-        token = self._peek()
-        if token is not None and token.text in ("+", "-"):
-            self.index += 1
-            operand = self._power_operand()
-            return operand if token.text == "+" else self._apply(token, "-", (operand,))
-        return self._operand()
+        """One operand with its sign, as after ``offset``; an operator behind it is the query's.
 
-    def _power_operand(self) -> Duration:
-        operand = self.signed()
+        Raises:
+            InvalidPromql: where the text is no duration.
+        """
         token = self._peek()
-        if token is not None and token.text == "^":
-            self.index += 1
-            return self._apply(token, "^", (operand, self.expression(_UNARY_BINDING)))
-        return operand
+        if token is None or token.text not in ("+", "-"):
+            return self._operand()
+        self.index += 1
+        operand = self._operand()
+        return operand if token.text == "+" else self._apply(token, "-", (operand,))
+
+    def _unary(self) -> Duration:
+        token = self._peek()
+        if token is None or token.text not in ("+", "-"):
+            return self._operand()
+        self.index += 1
+        operand = self.expression(_UNARY_BINDING)
+        return operand if token.text == "+" else self._apply(token, "-", (operand,))
 
     def _operand(self) -> Duration:
         token = self._next("a duration")

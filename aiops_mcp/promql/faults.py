@@ -22,7 +22,7 @@ def unexpected(query: str, tokens: list[Token]) -> tuple[int, str] | None:
 
 
 def culprit(tokens: list[Token], message: str, refused: Callable[[int, int], str | None]) -> int:
-    """The position a message is about: the smallest call that alone is refused the same way.
+    """The position a message is about: the smallest part that alone is refused the same way.
 
     ``refused`` parses the tokens from one index up to another and returns the parser's message.
     """
@@ -41,16 +41,16 @@ def culprit(tokens: list[Token], message: str, refused: Callable[[int, int], str
 
 
 def _calls(tokens: list[Token]) -> list[tuple[int, int]]:
-    """Index spans of calls and parentheses, innermost first."""
+    """Index spans of calls, parentheses and selectors with braces, innermost first."""
     spans: list[tuple[int, int]] = []
     opened: list[int] = []
     for index, token in enumerate(tokens):
-        if token.text == "(":
+        if token.text in ("(", "{"):
             opened.append(index)
-        elif token.text == ")" and opened:
+        elif token.text in (")", "}") and opened:
             start = opened.pop()
-            is_call = start > 0 and tokens[start - 1].kind == "word"
-            spans.append((start - 1 if is_call else start, index + 1))
+            is_named = start > 0 and tokens[start - 1].kind == "word"
+            spans.append((start - 1 if is_named else start, index + 1))
     return spans
 
 

@@ -5,6 +5,7 @@ backtick strings, RE2 regular expressions, duration arithmetic and exact times s
 that has none of them. Token order is kept, so that positions can be found again.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from aiops_mcp.errors import InvalidPromql
@@ -78,7 +79,7 @@ class _Normaliser:
             return self._offset(token)
         self._index += 1
         if token.kind == "number":
-            return repr(parse_number(token.text))
+            return repr(self._number(token))
         if token.kind == "duration":
             milliseconds = parse_duration(token.text)
             if milliseconds is None:
@@ -86,6 +87,12 @@ class _Normaliser:
             return repr(milliseconds / 1000)
         self._track(token)
         return token.text
+
+    def _number(self, token: Token) -> float:
+        value = parse_number(token.text)
+        if math.isinf(value):
+            raise fault(self._query, f'number out of range: "{token.text}"', token.start)
+        return value
 
     def _track(self, token: Token) -> None:
         if token.text in ("(", "{"):

@@ -80,5 +80,6 @@ def is_legacy_metric(name: str) -> bool:
 
 
 def label(name: str) -> str:
-    """A label name, quoted where it is not a classic identifier."""
-    return name if _LEGACY_NAME.fullmatch(name) else quote(name)
+    """A label name, quoted where it is not a classic identifier or reads as a number."""
+    plain = _LEGACY_NAME.fullmatch(name) and name.lower() not in ("inf", "nan")
+    return name if plain else quote(name)

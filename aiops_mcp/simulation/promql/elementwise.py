@@ -50,6 +50,18 @@ SIMPLE: Mapping[str, Any] = {
 }
 
 
+def larger(left: Floats, right: Floats) -> Floats:
+    """Go's math.Max: infinity wins even over NaN."""
+    infinite = (left == math.inf) | (right == math.inf)
+    return np.where(infinite, math.inf, np.maximum(left, right))
+
+
+def smaller(left: Floats, right: Floats) -> Floats:
+    """Go's math.Min: negative infinity wins even over NaN."""
+    infinite = (left == -math.inf) | (right == -math.inf)
+    return np.where(infinite, -math.inf, np.minimum(left, right))
+
+
 def rounded(values: Floats, to: Floats) -> Floats:
     """To the nearest multiple of ``to``; halves go up."""
     inverse = 1 / to
@@ -58,7 +70,7 @@ def rounded(values: Floats, to: Floats) -> Floats:
 
 def clamped(values: Floats, low: Floats, high: Floats) -> tuple[Floats, Mask]:
     """Values held between two bounds, and the times at which the bounds are in order."""
-    return np.maximum(low, np.minimum(high, values)), ~(high < low)
+    return larger(low, smaller(high, values)), ~(high < low)
 
 
 # Go turns what is no 64-bit integer (NaN, infinities) into the smallest one, and its calendar

@@ -82,8 +82,8 @@ def _clamp(low: int | None, high: int | None) -> Function:
         values = vector.values
         if low is None or high is None:
             bound = call.scalar(1)
-            held = np.minimum(values, bound) if low is None else np.maximum(values, bound)
-            return mapped(vector, held)
+            hold = elementwise.smaller if low is None else elementwise.larger
+            return mapped(vector, hold(values, bound))
         held, sound = elementwise.clamped(values, call.scalar(low), call.scalar(high))
         return mapped(vector, held, vector.present & sound)
 
