@@ -208,9 +208,10 @@ def _smaller(left: int | None, right: int | None, node: tree.Binary) -> int | No
         return left
     if node.op == "or":
         return None if left is None or right is None else left + right
+    if node.op in tree.SET_OPERATORS:
+        return left
     known = [count for count in (left, right) if count is not None]
-    one_to_one = node.matching.cardinality == "one-to-one"
-    return min(known) if known and one_to_one else left if node.op in ("and", "unless") else None
+    return min(known) if known and node.matching.cardinality == "one-to-one" else None
 
 
 def count_query(queries: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ def bucket_quantile(level: float, buckets: Mapping[float, float]) -> float:
     first bound is positive, in the +Inf bucket the highest finite bound; NaN without an +Inf
     bucket, with fewer than two buckets or no observations. Counts are made monotonic first.
     """
-    if math.isnan(level):
+    if math.isnan(level) or any(map(math.isnan, buckets.values())):
         return math.nan
     if not 0 <= level <= 1:
         return math.copysign(math.inf, level)
