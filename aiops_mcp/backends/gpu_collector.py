@@ -28,7 +28,7 @@ from aiops_mcp.backends.gpu_pods import (
     sole_holders,
     with_pods,
 )
-from aiops_mcp.errors import AiopsError
+from aiops_mcp.errors import AiopsError, BackendMisbehaved
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.gpu import GPU, GPUNode, GpuSource, NvlinkState, PodRef
 
@@ -191,9 +191,7 @@ async def _query_gpus(shell: _Shell, driver_branch: int | None) -> smi.GpuReport
 async def _read_log(shell: _Shell) -> smi.GpuReport:
     try:
         return smi.parse_xml(await shell.run("nvidia-smi", "-q", "-x"))
-    except smi.NvidiaSmiFailed:
-        raise
-    except AiopsError:
+    except BackendMisbehaved:  # an nvidia-smi without readable XML may still write the text
         return smi.parse_text(await shell.run("nvidia-smi", "-q"))
 
 

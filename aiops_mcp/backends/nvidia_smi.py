@@ -7,6 +7,7 @@ were read from drivers 470 to 595; ``nvidia-smi --help-query-gpu`` names the fie
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aiops_mcp.backends.gpu_sources import bus_key, fill_gaps, same_bus
 from aiops_mcp.backends.nvidia_smi_csv import ComputeApp, parse_compute_apps, parse_query_gpu
 from aiops_mcp.backends.nvidia_smi_fields import GpuReport
 from aiops_mcp.backends.nvidia_smi_listing import (
@@ -152,8 +153,8 @@ def merge_reports(main: GpuReport, other: GpuReport) -> GpuReport:
         twin = next((candidate for candidate in rest if _same_card(gpu, candidate)), None)
         if twin is not None:
             rest.remove(twin)
-        merged.append(gpu if twin is None else _filled(gpu, twin))
-    lost = {_bus(card.pci_bus_id): card for card in (*other.lost, *main.lost)}
+        merged.append(gpu if twin is None else fill_gaps(gpu, twin))
+    lost = {bus_key(card.pci_bus_id): card for card in (*other.lost, *main.lost)}
     warnings = tuple(dict.fromkeys((*main.warnings, *other.warnings)))
     return GpuReport((*merged, *rest), tuple(lost.values()), warnings)
 
@@ -161,26 +162,11 @@ def merge_reports(main: GpuReport, other: GpuReport) -> GpuReport:
 def _same_card(one: GPU, other: GPU) -> bool:
     if one.uuid and other.uuid:
         # masked captures give every card one UUID, so the bus id has a say where both tell it
-        buses = (one.pci_bus_id, other.pci_bus_id)
-        same_bus = None in buses or _bus(str(buses[0])) == _bus(str(buses[1]))
-        return one.uuid == other.uuid and same_bus
+        told = bool(one.pci_bus_id and other.pci_bus_id)
+        return one.uuid == other.uuid and (not told or same_bus(one.pci_bus_id, other.pci_bus_id))
     if one.pci_bus_id and other.pci_bus_id:
-        return _bus(one.pci_bus_id) == _bus(other.pci_bus_id)
+        return same_bus(one.pci_bus_id, other.pci_bus_id)
     return one.index == other.index
-
-
-def _bus(bus_id: str) -> str:
-    """A bus id with its domain's leading zeros dropped: messages write 4 digits, queries 8."""
-    return bus_id.lower().lstrip("0")
-
-
-def _filled(gpu: GPU, twin: GPU) -> GPU:
-    missing = {
-        name: value
-        for name, value in twin
-        if getattr(gpu, name) in (None, ()) and value not in (None, ())
-    }
-    return gpu.model_copy(update=missing)
 
 
 def with_listing(report: GpuReport, listing: Listing) -> GpuReport:
@@ -235,7 +221,7 @@ def with_compute_apps(report: GpuReport, apps: Iterable[ComputeApp]) -> GpuRepor
 def _runs_on(app: ComputeApp, gpu: GPU) -> bool:
     if app.gpu_uuid and gpu.uuid:
         return app.gpu_uuid == gpu.uuid
-    return bool(app.pci_bus_id and gpu.pci_bus_id and _bus(app.pci_bus_id) == _bus(gpu.pci_bus_id))
+    return same_bus(app.pci_bus_id, gpu.pci_bus_id)
 
 
 def with_nvlink(report: GpuReport, links: Mapping[int, NvlinkState]) -> GpuReport:

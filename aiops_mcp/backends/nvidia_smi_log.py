@@ -156,12 +156,8 @@ def _fields(card: ET.Element) -> dict[str, str]:
     _add_reset_status(card, fields)
     fields |= _clock_events(card)
     fields |= _ecc_totals(card)
-    whole = (card.findtext("remapped_rows") or "").strip()
-    if whole and not is_blank(whole):
-        fields.setdefault("remapped_rows.pending", whole)
-    elif "reset" in whole.lower():
-        # "GPU requires reset" in place of the rows: a remapping waits for it
-        fields.setdefault("remapped_rows.pending", "Yes")
+    if "requires reset" in (card.findtext("remapped_rows") or ""):
+        fields.setdefault("remapped_rows.pending", "Yes")  # the rows themselves are not told then
     return fields
 
 

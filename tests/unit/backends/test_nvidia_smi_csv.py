@@ -305,3 +305,17 @@ def test_merged_reports_fill_gaps_and_keep_readings() -> None:
         (g.uuid, g.temperature_celsius, g.utilization_gpu_percent, g.performance_state)
         for g in merged.gpus
     ] == [("GPU-1", 40, 2, "P2"), ("GPU-4", 44, 7, None), ("GPU-9", 50, 1, "P5")]
+
+
+def test_cards_merge_by_bus_id_and_else_by_index() -> None:
+    one = smi.parse_query_gpu(
+        "index, uuid, pci.bus_id\n0, [N/A], 00000000:0A:00.0\n1, [N/A], [N/A]\n"
+    )
+    other = smi.parse_query_gpu(
+        "index, uuid, pci.bus_id, pstate\n5, GPU-5, 0000:0A:00.0, P2\n1, GPU-6, [N/A], P8\n"
+    )
+    merged = smi.merge_reports(one, other)
+    assert [(g.index, g.uuid, g.performance_state) for g in merged.gpus] == [
+        (0, "GPU-5", "P2"),
+        (1, "GPU-6", "P8"),
+    ]
