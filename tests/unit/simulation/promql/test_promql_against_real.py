@@ -11,12 +11,22 @@ from aiops_mcp.simulation.promql import Engine, QueryFailed
 
 START, END = 1_740_702_000_500, 1_740_702_300_500
 SELECTORS = ["g", 'g{mode="a"}', 'g{mode!="c"}', "c_total", 'steps{mode=~"a|c"}', "info"]
-OVER_TIME = (
-    "idelta irate changes resets avg_over_time sum_over_time min_over_time max_over_time "
-    "count_over_time stdvar_over_time last_over_time present_over_time"
-).split()
-ELEMENTWISE = "abs ceil floor sqrt ln sgn sort absent timestamp hour".split()
-AGGREGATIONS = "sum avg min max count group".split()
+OVER_TIME = [
+    "idelta",
+    "irate",
+    "changes",
+    "resets",
+    "avg_over_time",
+    "sum_over_time",
+    "min_over_time",
+    "max_over_time",
+    "count_over_time",
+    "stdvar_over_time",
+    "last_over_time",
+    "present_over_time",
+]
+ELEMENTWISE = ["abs", "ceil", "floor", "sqrt", "ln", "sgn", "sort", "absent", "timestamp", "hour"]
+AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group"]
 
 
 class Grammar:
