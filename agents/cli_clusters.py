@@ -135,7 +135,7 @@ def import_kubeconfig(
     run.guarded(lambda: _check_files(path))
     run.ask(
         "import_kubeconfig",
-        {"kubeconfig": _read(path), "source": str(path), "contexts": only, **shared},
+        {"kubeconfig": _kubeconfig(path), "contexts": only or [], **shared},
         write=True,
     )
 
@@ -191,7 +191,7 @@ def credentials(
     stored = {
         "cluster": cluster,
         "auth_type": "KUBECONFIG" if kubeconfig else "SERVICE_ACCOUNT",
-        "kubeconfig": _read(kubeconfig) if kubeconfig else None,
+        "kubeconfig": _kubeconfig(kubeconfig) if kubeconfig else None,
         "context": kube_context,
         "token": _read(token_file).strip() if token_file else None,
         "ca_bundle": _read(ca_file) if ca_file else None,
@@ -223,6 +223,13 @@ def _labels(pairs: list[str] | None) -> dict[str, str]:
 
 def _read(path: Path) -> str:
     return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+
+
+def _kubeconfig(path: Path) -> str:
+    """The text with the files it names put inline: only this machine can read those."""
+    from aiops_mcp.backends.kubeconfig import inlined
+
+    return inlined(_read(path) if str(path) == "-" else path)
 
 
 def _check_files(*paths: Path | None) -> None:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from aiops_mcp.backends.connect import NetworkConnect
+from aiops_mcp.backends.connect import NetworkConnect, own_secrets
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import StorageFailed, ToolExecutionFailed
 from aiops_mcp.events.memory import MemoryBus
@@ -142,7 +142,7 @@ async def open_app(
         StorageFailed: the database or the key file cannot be used.
     """
     async with AsyncExitStack() as stack:
-        simulated = _simulated(settings)
+        simulated = None
         database = Database(_database_url(settings))
         stack.push_async_callback(database.close)
         await database.migrate()
@@ -165,8 +165,6 @@ async def open_app(
             last_seen=LastSeenTable(database),
         )
         stack.push_async_callback(fleet.aclose)
-        if simulated:
-            await _register_simulated(registry, simulated)
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         shards = Shards(LeaseTable(database), purpose="health", holder=holder, clock=clock)
         context = Context(
@@ -199,7 +197,7 @@ def _database_url(settings: Settings) -> str:
 def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Vault:
     warn_before = timedelta(days=settings.credentials_warn_days)
     if settings.vault == "kubernetes":
-        secrets = in_cluster_secrets(settings.vault_namespace)
+        secrets = own_secrets(settings.vault_namespace)
         return KubernetesVault(secrets, clock=clock, warn_before=warn_before)
     keys = (
         SettingsKeys(settings.vault_keys)

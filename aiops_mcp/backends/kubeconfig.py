@@ -102,6 +102,24 @@ def split_context(source: str | Path, name: str | None = None) -> str:
     )
 
 
+def inlined(source: str | Path) -> str:
+    """The whole kubeconfig with the certificate files that it names put inline, as YAML.
+
+    A file that cannot be read stays named: the context that needs it fails when it is used.
+
+    Raises:
+        InvalidCredentials: it is no kubeconfig.
+    """
+    document, folder = _load(source)
+    for plural, singular in (("clusters", "cluster"), ("users", "user")):
+        for entry in _entries(document, plural):
+            try:
+                entry[singular] = _inlined(_section(entry, singular), folder)
+            except InvalidCredentials:
+                continue
+    return yaml.safe_dump(document, sort_keys=False)
+
+
 async def target(
     source: str | Path,
     *,

@@ -262,7 +262,7 @@ class _Names:
     def __init__(self, rows: Sequence[_Row]) -> None:
         self._rows = rows
         labels = [row.series.metric for row in rows]
-        self._common = common_labels(labels)
+        self._common = common_labels(labels) if len(rows) > 1 else dict(labels[0])
         varying = sorted({key for each in labels for key in each} - set(self._common))
         clusters = {row.cluster for row in rows}
         self._with_cluster = len(clusters) > 1 or not varying

@@ -1,0 +1,216 @@
+"""A cluster's credentials: store, try, replace, forget.
+
+None of it is a tool: secrets never pass through a model, and no answer holds one.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from aiops_mcp.backends import kubeconfig
+from aiops_mcp.capabilities.clusters import OneCluster, clusters
+from aiops_mcp.context import Context
+from aiops_mcp.errors import AiopsError, InvalidCredentials
+from aiops_mcp.fleet.access import Access
+from aiops_mcp.models.cluster import AuthType, Cluster, ClusterCredentials, CredentialsInfo
+from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.entity import Entity, Timestamp
+from aiops_mcp.operation import Effect, Input
+
+WANTED_RIGHTS = (
+    ("list", "nodes", "", ""),
+    ("list", "pods", "", ""),
+    ("list", "services", "", ""),
+    ("get", "services", "", "proxy"),
+    ("create", "pods", "", "exec"),
+)
+"""What the toolkit makes use of: verb, resource, group, subresource."""
+
+Secret = Annotated[SecretStr | None, Field(max_length=1_000_000)]
+
+
+class StoreCredentials(OneCluster):
+    """A kubeconfig (with the name of one of its contexts), a token, or OIDC settings."""
+
+    auth_type: AuthType
+    kubeconfig: Secret = None
+    context: Annotated[str | None, Field(description="Of the kubeconfig; default: current")] = None
+    token: Secret = None
+    oidc: dict[str, SecretStr] | None = None
+    prometheus_token: Secret = None
+    tempo_token: Secret = None
+    loki_token: Secret = None
+    ca_bundle: Annotated[str | None, Field(description="PEM", max_length=1_000_000)] = None
+    insecure_skip_tls_verify: bool = False
+    expires_at: Timestamp | None = None
+
+
+class StoredCredentials(CredentialsInfo):
+    """What may be said of them; ``deleted`` and the rest never both."""
+
+    cluster_name: str
+
+
+def _digest_stored(_: Input, answer: StoredCredentials) -> Digest:
+    expiry = f", expires {answer.expires_at:%Y-%m-%d}" if answer.expires_at else ""
+    kind = answer.auth_type.value
+    return Digest(headline=f"Credentials of {answer.cluster_name} are stored: {kind}{expiry}.")
+
+
+@clusters.operation(
+    "store_credentials",
+    route="POST /clusters/{cluster}/credentials",
+    needs="clusters:write",
+    effect=Effect.WRITE,
+    tool=False,
+    digest=_digest_stored,
+    status=201,
+)
+async def store_credentials(context: Context, request: StoreCredentials) -> StoredCredentials:
+    """Store a cluster's credentials, encrypted, in place of those it has."""
+    cluster = await context.registry.resolve(request.cluster, context.principal)
+    credentials = await made_credentials(context, request)
+    info = await context.registry.store_credentials(cluster.id, credentials)
+    context.fleet.forget(cluster.id)
+    return StoredCredentials(**dict(info), cluster_name=cluster.name)
+
+
+@clusters.operation(
+    "rotate_credentials",
+    route="POST /clusters/{cluster}/credentials/rotate",
+    needs="clusters:write",
+    effect=Effect.WRITE,
+    tool=False,
+    digest=_digest_stored,
+)
+async def rotate_credentials(context: Context, request: StoreCredentials) -> StoredCredentials:
+    """Replace a cluster's credentials by new ones that work; if they do not, the old ones stay."""
+    cluster = await context.registry.resolve(request.cluster, context.principal)
+    old = await context.registry.load_credentials(cluster.id)
+    stored = await store_credentials(context, request)
+    found = await _try(context, cluster)
+    if not found.valid:
+        await context.registry.store_credentials(cluster.id, old)
+        context.fleet.forget(cluster.id)
+        raise InvalidCredentials(
+            f"The new credentials of {cluster.name} do not work: {found.error}",
+            "The old ones stay in use.",
+        )
+    return stored
+
+
+async def made_credentials(context: Context, request: StoreCredentials) -> ClusterCredentials:
+    """Credentials from what was sent, checked for what they need.
+
+    Raises:
+        InvalidCredentials: something is missing, the kubeconfig is unusable, or somebody
+            elsewhere sent one that would run programs or read files of this machine.
+    """
+    fields = dict(request)
+    name: str | None = fields.pop("context")
+    del fields["cluster"]
+    if request.auth_type is AuthType.KUBECONFIG:
+        if request.kubeconfig is None:
+            raise InvalidCredentials("kubeconfig is missing.", "Send it as YAML text.")
+        text = request.kubeconfig.get_secret_value()
+        local = context.call.surface == "cli"
+        await kubeconfig.target(text, cluster=request.cluster, context=name, local=local)
+        fields["kubeconfig"] = SecretStr(kubeconfig.split_context(text, name))
+    elif request.auth_type is AuthType.OIDC and not request.oidc:
+        raise InvalidCredentials("oidc is missing.", "Send issuer, client id and refresh token.")
+    return ClusterCredentials(**fields, created_at=context.clock())
+
+
+class DeletedCredentials(Entity):
+    cluster_name: str
+    deleted: bool
+
+
+def _digest_deleted(_: Input, answer: DeletedCredentials) -> Digest:
+    done = "are forgotten" if answer.deleted else "were never stored"
+    return Digest(headline=f"Credentials of {answer.cluster_name} {done}.")
+
+
+@clusters.operation(
+    "delete_credentials",
+    route="DELETE /clusters/{cluster}/credentials",
+    needs="clusters:write",
+    effect=Effect.DESTROY,
+    tool=False,
+    digest=_digest_deleted,
+)
+async def delete_credentials(context: Context, request: OneCluster) -> DeletedCredentials:
+    """Forget a cluster's credentials."""
+    cluster = await context.registry.resolve(request.cluster, context.principal)
+    deleted = await context.registry.delete_credentials(cluster.id)
+    context.fleet.forget(cluster.id)
+    return DeletedCredentials(cluster_name=cluster.name, deleted=deleted)
+
+
+class Right(Entity):
+    right: str
+    allowed: bool
+
+
+class CredentialsCheck(Entity):
+    """Whether the stored credentials work, as whom, and what they may do there."""
+
+    cluster_name: str
+    valid: bool
+    user: str | None = None
+    rights: tuple[Right, ...] = ()
+    error: str | None = None
+
+
+def _digest_check(_: Input, answer: CredentialsCheck) -> Digest:
+    if not answer.valid:
+        return Digest(headline=f"Credentials of {answer.cluster_name} do not work: {answer.error}")
+    rows: list[tuple[Cell, ...]] = [
+        (right.right, "yes" if right.allowed else "no") for right in answer.rights
+    ]
+    who = f" as {answer.user}" if answer.user else ""
+    return Digest(
+        headline=f"Credentials of {answer.cluster_name} work{who}.",
+        columns=("right", "allowed"),
+        rows=tuple(rows),
+    )
+
+
+@clusters.operation(
+    "validate_credentials",
+    route="POST /clusters/{cluster}/credentials/validate",
+    needs="clusters:read",
+    tool=False,
+    digest=_digest_check,
+)
+async def validate_credentials(context: Context, request: OneCluster) -> CredentialsCheck:
+    """Try the stored credentials: do they work, as whom, and what may they do."""
+    cluster = await context.registry.resolve(request.cluster, context.principal)
+    return await _try(context, cluster)
+
+
+async def _try(context: Context, cluster: Cluster) -> CredentialsCheck:
+    async def look(access: Access) -> CredentialsCheck:
+        kubernetes = await access.kubernetes()
+        rights = [
+            Right(
+                right=" ".join(part for part in (verb, f"{resource}/{sub}".rstrip("/")) if part),
+                allowed=(
+                    await kubernetes.access_review(verb, resource, group, subresource=sub)
+                ).allowed,
+            )
+            for verb, resource, group, sub in WANTED_RIGHTS
+        ]
+        try:
+            user = (await kubernetes.self_subject_review()).username
+        except AiopsError:
+            user = None  # before Kubernetes 1.28 a cluster does not say
+        return CredentialsCheck(
+            cluster_name=cluster.name, valid=True, user=user, rights=tuple(rights)
+        )
+
+    answer = await context.fleet.ask_one(cluster, look, backend="credentials")
+    if answer.value is not None:
+        return answer.value
+    error = answer.error.message if answer.error else "no answer"
+    return CredentialsCheck(cluster_name=cluster.name, valid=False, error=error)
