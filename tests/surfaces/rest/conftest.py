@@ -111,19 +111,19 @@ async def get_shelf(context: Any, request: OneInput) -> Shelf:
 
 
 @demo.operation(
-    "get_named", route="GET /shelves/by-name/{cluster}", needs="clusters:read", tool=False
-)
-async def get_named(context: Any, request: OneInput) -> Shelf:
-    """One shelf by name."""
-    return context.shelf("get_named", request)
-
-
-@demo.operation(
     "get_status", route="GET /shelves/{cluster}/status", needs="clusters:read", tool=False
 )
 async def get_status(context: Any, request: OneInput) -> Shelf:
     """Its status."""
     return context.shelf("get_status", request)
+
+
+@demo.operation(
+    "get_named", route="GET /shelves/by-name/{cluster}", needs="clusters:read", tool=False
+)
+async def get_named(context: Any, request: OneInput) -> Shelf:
+    """One shelf by name."""
+    return context.shelf("get_named", request)
 
 
 @demo.operation("change_shelf", route="PUT /shelves/{cluster}", needs="clusters:write",

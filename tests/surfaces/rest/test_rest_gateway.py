@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 from aiops_mcp.settings import Settings
 from aiops_mcp.surfaces.gateway_metrics import GatewayMetrics
 from aiops_mcp.surfaces.middleware import BodyLimit, HostsAndOrigins, Observed, gateway, route_label
+from aiops_mcp.telemetry import current_trace_id
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ async def test_pages_of_ours_may_call(serve, origin):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.com", "null", "http://127.0.0.1:9", "",
+@pytest.mark.parametrize("origin", ["https://evil.com", "null", "http://127.0.0.1:9", "http://127.0.0.1:80801", "",
                                     "file://127.0.0.1:8080", "https://web.example.com.evil.com"])  # fmt: skip
 async def test_pages_of_others_may_not(serve, problem, origin):
     served = serve(allowed_origins=("https://web.example.com",))
@@ -86,6 +87,20 @@ async def test_a_body_declared_too_large_is_not_read(serve, problem):
     assert problem(answer, 413, "VALIDATION_FAILED")["details"] == {"max_bytes": 100}
 
 
+async def test_a_declared_length_is_enough_to_refuse():
+    sent = []
+
+    async def receive():
+        raise AssertionError("the body was read")
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"content-length", b"101")]}
+    await BodyLimit(Response("never"), 100)(scope, receive, send)
+    assert sent[0]["status"] == 413
+
+
 async def test_a_body_that_grows_too_large_is_cut(serve, problem):
     served = serve(max_body_bytes=100)
 
@@ -113,6 +128,7 @@ async def test_every_answer_has_the_callers_trace_id_or_a_new_one(client, proble
     assert problem(refused, 404, "VALIDATION_FAILED")["trace_id"] == trace
     one, other = [(await client.get("/api/v1/shelves")).headers["x-trace-id"] for _ in range(2)]
     assert one != other
+    assert current_trace_id.get() == ""
     assert len(one) == 32
 
 

@@ -129,3 +129,18 @@ async def test_a_limited_route_tells_it_and_refuses_with_retry_after(serve, prob
     assert other.status_code == 422
     assert other.headers["x-ratelimit-remaining"] == "48"
     assert b'gateway_rate_limit_hits_total{limit="query"} 1.0' in served.metrics.text()
+
+
+@pytest.mark.parametrize(("per_minute", "seconds"), [(300, "1"), (60, "1"), (40, "2"), (24, "3")])
+async def test_retry_after_is_never_too_early(serve, per_minute, seconds):
+    served = serve(rate_user_per_minute=per_minute, rate_user_burst=1)
+    await served.client.get("/api/v1/shelves")
+    refused = await served.client.get("/api/v1/shelves")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, seconds)
+
+
+async def test_guessing_tokens_is_limited_too(serve, problem):
+    served = serve(api_tokens="admin=x", rate_all_per_second=1, rate_all_burst=1)
+    wrong = {"authorization": "Bearer y"}
+    problem(await served.client.get("/api/v1/shelves", headers=wrong), 401, "AUTH_FAILED")
+    problem(await served.client.get("/api/v1/shelves", headers=wrong), 429, "RATE_LIMITED")
