@@ -27,7 +27,7 @@ async def listening(server: Any) -> AsyncIterator[str]:
         listener.bind(("127.0.0.1", 0))
         running = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
         serving = asyncio.create_task(running.serve(sockets=[listener]))
-        while not running.started:
+        while not running.started:  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0)
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
