@@ -45,6 +45,7 @@ from aiops_mcp.storage.health import delete_checks, read_checks
 
 _T = TypeVar("_T")
 _MAX_HISTORY = 10_000  # entries of one answer
+_MAX_VERSION = 128  # characters
 
 
 class Registry:
@@ -181,7 +182,7 @@ class Registry:
         if platform is not None:
             found["platform"] = platform
         if platform_version is not None:
-            found["platform_version"] = platform_version
+            found["platform_version"] = platform_version.replace("\0", "")[:_MAX_VERSION]
 
         def apply(record: ClusterRecord) -> ClusterRecord:
             return record.with_cluster(**found).with_endpoints(discovered=endpoints)

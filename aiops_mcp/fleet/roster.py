@@ -109,6 +109,8 @@ class Roster:
             revision, removed = await revision_now(transaction)
             if revision == known.revision and self._read_at is not None:
                 return known
+            if revision < known.revision:  # restored from a backup under our feet
+                known = Snapshot()
             changed = await clusters_since(transaction, known.revision)
             records = dict(known.by_id)
             records.update((record.cluster.id, record) for record in changed)

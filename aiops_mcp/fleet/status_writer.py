@@ -25,6 +25,8 @@ from aiops_mcp.storage.health import (
     write_statuses,
 )
 
+_MAX_ERROR = 2000  # characters of an error that are kept
+
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
@@ -68,7 +70,9 @@ def plan_writes(
         moment = _moment(update, now)
         if old is None or (old.checked_at is not None and moment < old.checked_at):
             continue
-        status = update.status.model_copy(update={"checked_at": moment})
+        status = update.status.model_copy(
+            update={"checked_at": moment, "last_error": _storable(update.status.last_error)}
+        )
         record = _is_news(old, status, moment, history_every)
         batch.writes.append(
             StatusWrite(
@@ -87,6 +91,11 @@ def plan_writes(
 
 def _moment(update: StatusUpdate, now: datetime) -> datetime:
     return update.status.checked_at or now
+
+
+def _storable(text: str | None) -> str | None:
+    """An error's text comes from a cluster: it may be long, or hold what PostgreSQL refuses."""
+    return None if text is None else text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:_MAX_ERROR]
 
 
 def _is_news(old: StatusRecord, new: ClusterStatus, moment: datetime, every: timedelta) -> bool:

@@ -51,20 +51,27 @@ NewName = Annotated[
     AfterValidator(checked_cluster_name),
     WithJsonSchema({"type": "string", "pattern": CLUSTER_NAME_PATTERN}),
 ]
-Labels = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=253)], Annotated[str, Field(max_length=253)]
-    ],
-    Field(max_length=64),
-]
-Region = Annotated[str, Field(max_length=128)]
+
+
+def _printable(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+DisplayName = Annotated[str, Field(max_length=128), AfterValidator(_printable)]
+Region = Annotated[str, Field(max_length=128), AfterValidator(_printable)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
+LabelValue = Annotated[str, Field(max_length=253), AfterValidator(_printable)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 
 
 class NewCluster(Entity):
     """A cluster to register. A malformed name raises ``InvalidClusterName`` from the model."""
 
     name: NewName
-    display_name: str = Field(default="", max_length=128)
+    display_name: DisplayName = ""
     api_server_url: ApiServerUrl
     cluster_type: ClusterType = ClusterType.SPOKE
     platform: Platform = Platform.OPENSHIFT
@@ -81,7 +88,7 @@ class ClusterChanges(Entity):
     """
 
     name: NewName | None = None
-    display_name: str | None = Field(default=None, max_length=128)
+    display_name: DisplayName | None = None
     api_server_url: ApiServerUrl | None = None
     cluster_type: ClusterType | None = None
     platform: Platform | None = None

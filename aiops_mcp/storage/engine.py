@@ -60,6 +60,9 @@ class Database:
         self._engine = self._create_engine(foreign_keys=True, pool_size=pool_size)
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         self._write_lock = asyncio.Lock()
+        self._closed = False
+        self._in_use = 0
+        self._idle = asyncio.Event()
 
     @property
     def place(self) -> str:
@@ -84,7 +87,7 @@ class Database:
         """
         with self._translated():
             if not self._memory:
-                self._make_directory()
+                self._make_file()
             if await self._version() == HEAD:
                 return
             if self._memory:
@@ -148,7 +151,7 @@ class Database:
         Raises:
             StorageFailed: the database is away, damaged, …
         """
-        with self._translated():
+        with self._used(), self._translated():
             async with self._alone(writing=False), self._engine.connect() as connection:
                 yield connection
 
@@ -159,7 +162,7 @@ class Database:
         Raises:
             StorageFailed: nothing was written, and the hint says what to do.
         """
-        with self._translated():
+        with self._used(), self._translated():
             async with self._alone(writing=True), self._writer.begin() as connection:
                 yield connection
 
@@ -173,8 +176,24 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Let what has begun come to its end, refuse what comes later, close every connection."""
+        self._closed = True
+        if self._in_use:
+            self._idle.clear()
+            await self._idle.wait()
         await self._engine.dispose()
+
+    @contextmanager
+    def _used(self) -> Generator[None, None, None]:
+        if self._closed:
+            raise StorageFailed(f"The database {self.place} is closed.", "The server is stopping.")
+        self._in_use += 1
+        try:
+            yield
+        finally:
+            self._in_use -= 1
+            if not self._in_use:
+                self._idle.set()
 
     def _alone(self, *, writing: bool) -> AbstractAsyncContextManager[object]:
         """In memory there is one connection for all; in a file, one writer."""
@@ -191,16 +210,20 @@ class Database:
         except self._errors as error:
             raise storage_failed(error, self.place) from error
 
-    def _make_directory(self) -> None:
-        if self._sqlite and self._url.database and not self._url.database.startswith("file:"):
-            directory = Path(self._url.database).parent
-            try:
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageFailed(
-                    f"The directory {directory} of the database cannot be made ({error.strerror}).",
-                    "Set AIOPS_HOME or AIOPS_DATABASE_URL to a place where this user may write.",
-                ) from error
+    def _make_file(self) -> None:
+        """The file and its directory are for this user only, whatever the umask says."""
+        if not self._sqlite or not self._url.database or self._url.database.startswith("file:"):
+            return
+        file = Path(self._url.database)
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not file.exists():
+                file.touch(mode=0o600)
+        except OSError as error:
+            raise StorageFailed(
+                f"The database {file} cannot be made ({error.strerror}).",
+                "Set AIOPS_HOME or AIOPS_DATABASE_URL to a place where this user may write.",
+            ) from error
 
     def _create_engine(self, *, foreign_keys: bool, pool_size: int | None) -> AsyncEngine:
         options: dict[str, Any] = {"hide_parameters": True}

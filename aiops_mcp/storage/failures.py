@@ -67,7 +67,7 @@ _POSTGRES = {
 }
 
 _AWAY = (
-    "cannot be reached",
+    "cannot be reached, or does not answer in time",
     (
         "Check that the database server runs and that AIOPS_DATABASE_URL is right; "
         "nothing was half-written."

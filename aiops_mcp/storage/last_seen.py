@@ -1,6 +1,7 @@
 """The last answer each cluster gave to each question, for when it is away. Bytes, not meaning."""
 
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -10,9 +11,11 @@ from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.tables import last_seen
 from aiops_mcp.storage.upsert import upsert
 
+_LONGEST_KEY = 128
+
 
 class LastSeenTable:
-    """Answers by question (``key``, at most 255 characters) and cluster."""
+    """Answers by question (``key``) and cluster."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +26,7 @@ class LastSeenTable:
         Raises:
             StorageFailed: nothing was kept.
         """
-        row = {"cluster_id": cluster_id, "key": key, "answer": blob, "seen_at": at}
+        row = {"cluster_id": cluster_id, "key": _stored_key(key), "answer": blob, "seen_at": at}
         try:
             async with self._database.transaction() as transaction:
                 await upsert(
@@ -41,7 +44,7 @@ class LastSeenTable:
         async with self._database.read() as transaction:
             found = await transaction.execute(
                 select(last_seen.c.answer, last_seen.c.seen_at).where(
-                    last_seen.c.key == key, last_seen.c.cluster_id == cluster_id
+                    last_seen.c.key == _stored_key(key), last_seen.c.cluster_id == cluster_id
                 )
             )
             row = found.one_or_none()
@@ -52,3 +55,8 @@ class LastSeenTable:
         async with self._database.transaction() as transaction:
             gone = await transaction.execute(delete(last_seen).where(last_seen.c.seen_at < before))
             return gone.rowcount
+
+
+def _stored_key(key: str) -> str:
+    """A question may be a long query; its hash stands for it then."""
+    return key if len(key) <= _LONGEST_KEY else sha256(key.encode()).hexdigest()

@@ -68,7 +68,7 @@ async def failure(work):
 async def test_a_missing_directory_is_made_for_this_user_only(tmp_path, other_database):
     database = other_database(f"sqlite+aiosqlite:///{tmp_path}/a/b/aiops.sqlite")
     await database.migrate()
-    assert (tmp_path / "a" / "b" / "aiops.sqlite").exists()
+    assert (tmp_path / "a" / "b" / "aiops.sqlite").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
@@ -77,7 +77,8 @@ async def test_a_directory_that_cannot_be_made(tmp_path, other_database):
     error = await failure(
         other_database(f"sqlite+aiosqlite:///{tmp_path}/a/b/aiops.sqlite").migrate()
     )
-    assert str(tmp_path / "a" / "b") in error.message
+    assert str(tmp_path / "a" / "b" / "aiops.sqlite") in error.message
+    assert "cannot be made" in error.message
     assert "AIOPS_HOME" in error.hint
 
 
@@ -111,6 +112,7 @@ async def test_a_file_without_write_permission(other_database):
         database = other_database(url)
         await database.migrate()
         await database.close()
+        os.chmod(f"{place}/aiops.sqlite", 0o644)  # noqa: PTH101
         message, hint = _as_another_user(url)
     assert "cannot be written" in message
     assert "writable" in hint
@@ -321,3 +323,38 @@ async def test_the_list_outlives_a_database_that_goes_away_for_minutes(
     async with database.transaction() as transaction:
         await transaction.execute(text("ALTER TABLE away RENAME TO revisions"))
     assert len(await registry.list(LOCAL_ADMIN)) == 1
+
+
+async def test_closing_lets_what_has_begun_come_to_its_end(
+    database, database_url, registry, new_cluster, other_database
+):
+    cluster = await registry.register(new_cluster())
+    begun = [
+        asyncio.create_task(registry.set_status(cluster.id, ClusterStatus(health_score=77))),
+        asyncio.create_task(registry.register(new_cluster("second"))),
+    ]
+    while database._in_use < 2:  # noqa: ASYNC110 (there is nothing to wait for but the begin)
+        await asyncio.sleep(0)
+    for task in begun:
+        task.cancel()
+    await database.close()
+    error = await failure(database.ping())
+    assert "is closed" in error.message
+    again = other_database(database_url)
+    async with again.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM clusters")) == 2
+        query = text("SELECT max(health_score) FROM cluster_status")
+        assert await transaction.scalar(query) == 77
+
+
+async def test_a_database_restored_from_a_backup_is_read_anew(
+    database, registry, new_cluster, clock
+):
+    await registry.register(new_cluster("first"))
+    await registry.register(new_cluster("second"))
+    assert len(await registry.list(LOCAL_ADMIN)) == 2
+    async with database.transaction() as transaction:
+        await transaction.execute(text("DELETE FROM clusters WHERE name = 'second'"))
+        await transaction.execute(text("UPDATE revisions SET revision = 1"))
+    clock.advance(seconds=1)
+    assert [cluster.name for cluster in await registry.list(LOCAL_ADMIN)] == ["first"]

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from aiops_mcp.errors import ClusterNotFound
 from aiops_mcp.fleet.status_writer import StatusUpdate
-from aiops_mcp.models.cluster import ClusterState, ClusterStatus, Connectivity
+from aiops_mcp.models.cluster import ClusterCapabilities, ClusterState, ClusterStatus, Connectivity
 from aiops_mcp.models.principal import LOCAL_ADMIN
 
 
@@ -169,3 +169,19 @@ async def test_two_checks_of_one_cluster_in_one_batch_the_newer_wins(
     await registry.set_statuses([StatusUpdate(cluster.id, new), StatusUpdate(cluster.id, old)])
     assert (await registry.resolve(cluster.id, LOCAL_ADMIN)).status.health_score == 20
     await registry.set_statuses([])
+
+
+async def test_what_a_cluster_says_cannot_spoil_the_batch(registry, new_cluster, status, clock):
+    good = await registry.register(new_cluster("good"))
+    odd = await registry.register(new_cluster("odd"))
+    nasty = status(ClusterState.OFFLINE, 0, "HTTP 500: \0\0" + "x" * 1_000_000)
+    await registry.set_statuses([StatusUpdate(odd.id, nasty), StatusUpdate(good.id, status())])
+    assert (await registry.resolve(good.id, LOCAL_ADMIN)).status.health_score == 100
+    said = (await registry.resolve(odd.id, LOCAL_ADMIN)).status.last_error
+    assert said.startswith("HTTP 500: \N{REPLACEMENT CHARACTER}")
+    assert len(said) == 2000
+    found = await registry.set_capabilities(
+        odd.id, ClusterCapabilities(gpu_types=("\0",)), platform_version="v1\0" + "9" * 500
+    )
+    assert len(found.platform_version) == 128
+    assert await registry.resolve(odd.id, LOCAL_ADMIN) == found

@@ -137,3 +137,11 @@ async def test_a_moment_without_a_zone_is_refused(database, clock):
     naive = clock.now.replace(tzinfo=None)
     with pytest.raises(StatementError, match="without zone"):
         await HandleTable(database, clock).add("h", naive)
+
+
+async def test_a_question_may_be_long(database, registry, new_cluster, clock):
+    table = LastSeenTable(database)
+    cluster = await registry.register(new_cluster())
+    for query in ("x" * 50_000 + "1", "x" * 50_000 + "2"):
+        await table.put(query, cluster.id, query[-1:].encode(), clock.now)
+    assert (await table.get("x" * 50_000 + "1", cluster.id))[0] == b"1"

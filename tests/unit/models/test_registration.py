@@ -82,3 +82,16 @@ def test_changes_hold_what_was_named():
 def test_the_schema_tells_the_pattern():
     schema = NewCluster.model_json_schema()["properties"]["name"]
     assert schema["pattern"].startswith("^[a-z0-9]")
+
+
+@pytest.mark.parametrize("field", ["display_name", "region"])
+def test_control_characters_are_refused(field):
+    with pytest.raises(ValidationError, match="control characters"):
+        ClusterChanges(**{field: "a\0b"})
+    assert ClusterChanges(**{field: "Köln 東京"}).values() == {field: "Köln 東京"}
+
+
+def test_control_characters_in_labels_are_refused():
+    for labels in ({"a\n": "b"}, {"a": "b\x7f"}, {"": "b"}):
+        with pytest.raises(ValidationError):
+            ClusterChanges(labels=labels)
