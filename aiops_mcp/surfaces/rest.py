@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,6 +32,7 @@ ROUTE_KEY = "aiops.route"
 """Key of the ASGI scope under which metrics find the template of the route that answers."""
 
 _CLIENT_GONE = 499
+_LARGE = 256 * 1024
 _PARAMETER = re.compile(r"{(\w+)}")
 ResultT = TypeVar("ResultT")
 
@@ -170,9 +172,11 @@ class OperationEndpoint:
             ) from error
         if answer is None:
             return Response(status_code=_CLIENT_GONE)
-        return self._answer(operation, answer, headers)
+        return await self._answer(operation, answer, headers)
 
-    def _answer(self, operation: Operation, answer: Entity, headers: Mapping[str, str]) -> Response:
+    async def _answer(
+        self, operation: Operation, answer: Entity, headers: Mapping[str, str]
+    ) -> Response:
         coverage = getattr(answer, "coverage", None)
         if isinstance(coverage, Coverage):
             self._metrics.backend_errors(failure.code for failure in coverage.failures)
@@ -180,7 +184,7 @@ class OperationEndpoint:
         if operation.status == 204:
             return Response(status_code=204, headers=everywhere)
         return Response(
-            to_json(guard_json(answer.model_dump(mode="json"))),
+            await _render(answer),
             status_code=operation.status,
             media_type="application/json",
             headers=everywhere,
@@ -207,6 +211,16 @@ class Nowhere:
         else:
             response = problem_response(not_found(scope["path"]), headers=admission.headers)
         await response(scope, receive, send)
+
+
+async def _render(answer: Entity) -> bytes:
+    """The answer's JSON, guarded; of a large one in a thread, so that others are served too."""
+    raw = answer.model_dump_json().encode()
+    return _guarded(raw) if len(raw) < _LARGE else await asyncio.to_thread(_guarded, raw)
+
+
+def _guarded(raw: bytes) -> bytes:
+    return to_json(guard_json(orjson.loads(raw)))
 
 
 async def _unless_gone(

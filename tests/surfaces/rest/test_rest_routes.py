@@ -234,6 +234,15 @@ async def test_secrets_in_answers_are_masked(client):
     assert "[redacted:" in answer.text
 
 
+async def test_a_large_answer_is_whole_and_masked_too(client):
+    secret, names = "ghp_" + "a1B2" * 9, [f"cluster-{number}" for number in range(30_000)]
+    answer = await client.post(
+        "/api/v1/query", json={"query": f"x{{a='{secret}'}}", "clusters": names}
+    )
+    assert (await given(answer))["clusters"] == names
+    assert secret not in answer.text
+
+
 async def test_a_client_that_hangs_up_cancels_the_operation(serve, gates, cancelled_client):
     served = serve()
     sent = await cancelled_client(served.app, "/api/v1/hang", gates.entered)
