@@ -1,12 +1,12 @@
-"""GPUs of the whole fleet: nvidia-smi on the nodes first, DCGM's metrics where that cannot be.
+"""GPUs of the whole fleet: from nvidia-smi on the nodes, and from DCGM's metrics in Prometheus.
 
-nvidia-smi tells more and knows the moment; it needs the right to run commands in the driver's
-pods. A node that it cannot be read on is taken from DCGM, if Prometheus has it. Each node says
-which source told of it.
+Both are asked at once. nvidia-smi knows the moment, but needs the right to run commands in the
+driver's pods; DCGM adds what it alone knows, and stands in where nvidia-smi cannot be run. Each
+node says which of them gave its cards.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +15,9 @@ from pydantic import TypeAdapter
 from aiops_mcp.backends.dcgm import gpus_from_dcgm
 from aiops_mcp.backends.dcgm_fields import dcgm_query
 from aiops_mcp.backends.gpu_collector import read_gpu_nodes
+from aiops_mcp.backends.gpu_sources import join_sources
 from aiops_mcp.errors import AiopsError, QueryTimeout
-from aiops_mcp.fleet.access import Access, BackendMissing
+from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.fleet.keeping import json_codec
 from aiops_mcp.models.coverage import Coverage
@@ -29,7 +30,7 @@ NODES_AT_ONCE = 16
 """Of one cluster: an exec is a process on the node and a connection through the API server."""
 
 SMI_SECONDS = 20.0
-DCGM_SECONDS = 5.0
+GIVING_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class FleetGpu:
             self._ask,
             principal=principal,
             backend="gpu",
-            deadline=SMI_SECONDS + DCGM_SECONDS,
+            deadline=SMI_SECONDS + GIVING_UP_SECONDS,
             cache=CacheRule(("gpu",), self._settings.ttl_gpu, _size),
             keep_last_seen=json_codec("gpu", TypeAdapter(tuple[GPUNode, ...])),
             progress=progress,
@@ -73,78 +74,47 @@ class FleetGpu:
         return FleetGpuAnswer(tuple(nodes), answer.coverage(), answer.asked_at)
 
     async def _ask(self, access: Access) -> tuple[GPUNode, ...]:
-        try:
-            read = await self._smi(access)
-        except (AiopsError, TimeoutError) as failure:
-            return await self._instead(access, failure)
-        if all(node.gpus for node in read):
-            return read
-        try:
-            measured = await self._dcgm(access)
-        except AiopsError:
-            return read  # the nodes' own warnings say why they are empty
-        return complete(read, measured)
+        smi, dcgm = await asyncio.gather(_tried(self._smi(access)), _tried(self._dcgm(access)))
+        if smi.failure is None:
+            return join_sources(smi.nodes, dcgm.nodes)
+        # Not finding anything in DCGM does not tell that there is nothing.
+        if not dcgm.nodes:
+            raise smi.failure
+        note = f"nvidia-smi could not be run: {smi.failure.message}"
+        return tuple(
+            node.model_copy(update={"warnings": (*node.warnings, note)}) for node in dcgm.nodes
+        )
 
     async def _smi(self, access: Access) -> tuple[GPUNode, ...]:
-        async with asyncio.timeout(SMI_SECONDS):
-            kubernetes = await access.kubernetes()
-            return tuple(
-                await read_gpu_nodes(
+        try:
+            async with asyncio.timeout(SMI_SECONDS):
+                kubernetes = await access.kubernetes()
+                nodes = await read_gpu_nodes(
                     kubernetes, access.cluster, now=self._clock(), concurrency=NODES_AT_ONCE
                 )
-            )
+        except TimeoutError as error:
+            raise QueryTimeout(
+                f"The nodes of {access.cluster.name} did not tell of their GPUs within "
+                f"{SMI_SECONDS:g} s."
+            ) from error
+        return tuple(nodes)
 
     async def _dcgm(self, access: Access) -> tuple[GPUNode, ...]:
         answer = await (await access.prometheus()).query(dcgm_query())
         return gpus_from_dcgm(answer.series, access.cluster, now=self._clock())
 
-    async def _instead(
-        self, access: Access, failure: AiopsError | TimeoutError
-    ) -> tuple[GPUNode, ...]:
-        """DCGM's view of a cluster whose nodes cannot be asked; without it the failure stands."""
-        if isinstance(failure, TimeoutError):
-            name = access.cluster.name
-            failure = QueryTimeout(f"nvidia-smi on the nodes of {name} did not end in time.")
-        try:
-            measured = await self._dcgm(access)
-        except BackendMissing:
-            raise failure from None
-        except AiopsError as error:
-            raise failure from error
-        if not measured and not isinstance(failure, BackendMissing):
-            raise failure
-        note = f"nvidia-smi could not be run: {failure.message}"
-        return tuple(
-            node.model_copy(update={"warnings": (*node.warnings, note)}) for node in measured
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    nodes: tuple[GPUNode, ...] = ()
+    failure: AiopsError | None = None
 
 
-def complete(read: Sequence[GPUNode], measured: Sequence[GPUNode]) -> tuple[GPUNode, ...]:
-    """Nodes as nvidia-smi told, those it could not be read on as DCGM measured them.
-
-    The warnings of both stay: they say why the one source was not enough.
-    """
-    by_name = {_short(node.node_name): node for node in measured}
-    return tuple(
-        node
-        if node.gpus or _short(node.node_name) not in by_name
-        else _filled(node, by_name[_short(node.node_name)])
-        for node in read
-    )
-
-
-def _filled(empty: GPUNode, measured: GPUNode) -> GPUNode:
-    return measured.model_copy(
-        update={
-            "node_name": empty.node_name,
-            "warnings": (*empty.warnings, *measured.warnings),
-        }
-    )
-
-
-def _short(node_name: str) -> str:
-    """An exporter may give the host name where Kubernetes has the full domain name."""
-    return node_name.partition(".")[0]
+async def _tried(work: Awaitable[tuple[GPUNode, ...]]) -> _Tried:
+    try:
+        return _Tried(await work)
+    except AiopsError as failure:
+        return _Tried(failure=failure)
 
 
 def _size(nodes: Sequence[GPUNode]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiops_mcp.backends.credentials import service_proxy_url
 from aiops_mcp.models.cluster import ClusterEndpoints
 
 Object = Mapping[str, Any]
@@ -116,15 +117,6 @@ def find_services(services: Iterable[Object], api_server_url: str) -> FoundServi
     return FoundServices(ClusterEndpoints(**urls), has_thanos)
 
 
-def proxy_url(
-    api_server_url: str, namespace: str, name: str, port: int, *, tls: bool, path: str = ""
-) -> str:
-    """A service behind the API server's proxy: ``…/services/https:NAME:PORT/proxy``."""
-    service = f"{'https' if tls else 'http'}:{name}:{port}"
-    base = api_server_url.rstrip("/")
-    return f"{base}/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"
-
-
 def _candidate(service: Object, rule: Rule, api_server_url: str) -> _Candidate | None:
     metadata: Object = service.get("metadata") or {}
     spec: Object = service.get("spec") or {}
@@ -137,10 +129,9 @@ def _candidate(service: Object, rule: Rule, api_server_url: str) -> _Candidate |
         return None
     # A headless service has no address of its own; prefer one that has.
     score = rule.score - (5 if spec.get("clusterIP") == "None" else 0)
-    number = int(port["port"])
-    tls = _is_tls(port, namespace)
-    url = proxy_url(api_server_url, namespace, name, number, tls=tls, path=rule.path)
-    return _Candidate(score, rule.backend, url)
+    scheme = "https" if _is_tls(port, namespace) else "http"
+    url = service_proxy_url(api_server_url, namespace, name, int(port["port"]), scheme=scheme)
+    return _Candidate(score, rule.backend, url + rule.path)
 
 
 def _component(labels: Mapping[str, str]) -> str:

@@ -1,0 +1,180 @@
+from datetime import timedelta
+
+import pytest
+
+from aiops_mcp.backends.alertmanager import AlertmanagerAlert, label_fingerprint
+from aiops_mcp.backends.prometheus_answers import RuleAlert
+from aiops_mcp.errors import ClusterUnreachable
+from aiops_mcp.fleet.alert_merge import merge_alerts, shared_labels
+from aiops_mcp.fleet.alerts import AlertSource, FleetAlerts, rule_alerts
+from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.models.cluster import ClusterEndpoints, ClusterType
+from aiops_mcp.models.principal import LOCAL_ADMIN
+from aiops_mcp.settings import Settings
+
+
+def alert(fakes, cluster, fingerprint="f1", name="Down", minutes=0, **more):
+    home = fakes.cluster(cluster)
+    values = {
+        "severity": AlertSeverity.WARNING,
+        "state": AlertState.FIRING,
+        "labels": {"alertname": name},
+        **more,
+    }
+    return Alert(
+        id=f"{cluster}-{fingerprint}",
+        fingerprint=fingerprint,
+        cluster_id=home.id,
+        cluster_name=cluster,
+        alertname=name,
+        starts_at=fakes.NOW - timedelta(minutes=minutes),
+        **values,
+    )
+
+
+def test_one_alert_in_two_places_is_one_and_keeps_both(fakes):
+    [group] = merge_alerts(
+        [alert(fakes, "bbb", minutes=5), alert(fakes, "aaa", minutes=9), alert(fakes, "ccc", "f2")]
+    )
+    assert [len(one.places) for one in group.alerts] == [1, 2]
+    both = group.alerts[1]
+    assert [place.cluster_name for place in both.places] == ["aaa", "bbb"]
+    assert both.alert.starts_at == fakes.NOW - timedelta(minutes=9)
+    assert group.starts_at == fakes.NOW - timedelta(minutes=9)
+    assert [place.cluster_name for place in group.places] == ["aaa", "bbb", "ccc"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "suppressed"),
+    [
+        ({}, {}, False),
+        ({"silenced_by": ("s",)}, {}, False),
+        ({}, {"inhibited_by": ("i",)}, False),
+        ({"silenced_by": ("s",)}, {"inhibited_by": ("i",)}, True),
+    ],
+)
+def test_active_wins_over_suppressed(fakes, first, second, suppressed):
+    [group] = merge_alerts([alert(fakes, "aaa", **first), alert(fakes, "bbb", **second)])
+    assert group.is_suppressed is group.alerts[0].is_suppressed is suppressed
+    assert group.alerts[0].alert.is_suppressed is suppressed
+
+
+def test_firing_wins_over_pending_and_resolved(fakes):
+    states = [AlertState.RESOLVED, AlertState.PENDING, AlertState.FIRING]
+    for seen, expected in ((states, states[2]), (states[:2], states[1]), (states[:1], states[0])):
+        [group] = merge_alerts([alert(fakes, f"c-{state.lower()}", state=state) for state in seen])
+        assert group.state is group.alerts[0].alert.state is expected
+
+
+def test_groups_stand_by_urgency(fakes):
+    groups = merge_alerts(
+        [
+            alert(fakes, "aaa", "1", "Old", minutes=60, severity=AlertSeverity.CRITICAL),
+            alert(fakes, "aaa", "2", "Info", severity=AlertSeverity.INFO),
+            alert(fakes, "aaa", "3", "Silent", severity=AlertSeverity.CRITICAL, silenced_by=("s",)),
+            alert(fakes, "aaa", "4", "New", minutes=1, severity=AlertSeverity.CRITICAL),
+            alert(fakes, "aaa", "5", "Pending", state=AlertState.PENDING),
+            alert(fakes, "aaa", "6", "Info", severity=AlertSeverity.CRITICAL, minutes=99),
+        ]
+    )
+    assert [group.alertname for group in groups] == ["New", "Old", "Info", "Silent", "Pending"]
+    assert groups[2].severity is AlertSeverity.CRITICAL
+    assert [one.alert.fingerprint for one in groups[2].alerts] == ["6", "2"]
+
+
+def test_shared_labels_are_folded(fakes):
+    labels = [{"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "x"}, {"a": "1", "b": "2"}]
+    assert shared_labels(labels) == {"a": "1"}
+    assert shared_labels(labels[:1]) == labels[0]
+    assert shared_labels([]) == {}
+    [group] = merge_alerts(
+        [alert(fakes, "aaa", str(n), labels=one) for n, one in enumerate(labels)]
+    )
+    assert group.shared_labels == {"a": "1"}
+
+
+def test_alerts_of_the_rule_engine(fakes, clock):
+    home = fakes.cluster("aaa")
+    labels = {"alertname": "Down", "severity": "critical"}
+    pending, firing = rule_alerts(
+        home,
+        [
+            RuleAlert(labels, {"summary": "x"}, "pending", "2026-03-01T11:00:00Z", "1e+00"),
+            RuleAlert({**labels, "b": "c"}, {}, "firing", None, "1"),
+        ],
+        now=clock.now,
+    )
+    assert (pending.state, firing.state) == (AlertState.PENDING, AlertState.FIRING)
+    assert pending.severity is AlertSeverity.CRITICAL
+    assert pending.fingerprint == label_fingerprint(labels)
+    assert pending.starts_at == clock.now - timedelta(hours=1)
+    assert firing.starts_at == clock.now
+    assert pending.annotations == {"summary": "x"}
+    assert (pending.cluster_name, pending.alertname) == ("aaa", "Down")
+
+
+class Alertmanager:
+    def __init__(self, *alerts, error=None):
+        self.found, self.error, self.calls = alerts, error, 0
+
+    async def alerts(self):
+        self.calls += 1
+        if self.error:
+            raise self.error
+        return list(self.found)
+
+    async def aclose(self):
+        pass
+
+
+def raw(fakes, name, **more):
+    labels = {"alertname": name, "severity": "warning"}
+    values = {"annotations": {}, "starts_at": fakes.NOW, "ends_at": None, "updated_at": None}
+    return AlertmanagerAlert(
+        fingerprint=label_fingerprint(labels), labels=labels, state="active", **(values | more)
+    )
+
+
+async def test_each_cluster_is_asked_where_it_tells_of_alerts(fakes, clock):
+    plain = fakes.cluster("bbb", endpoints=ClusterEndpoints(prometheus_url="https://p"))
+    none = fakes.cluster("ccc", endpoints=ClusterEndpoints())
+    gone = fakes.cluster("ddd", ClusterType.EDGE)
+    own = Alertmanager(raw(fakes, "Old", starts_at=fakes.NOW - timedelta(hours=2)))
+    rules = Alertmanager(RuleAlert({"alertname": "Rule"}, {}, "pending", None, "1"))
+    connect = fakes.FakeConnect(
+        {
+            ("alertmanager", "aaa"): own,
+            ("prometheus", "bbb"): rules,
+            ("alertmanager", "ddd"): Alertmanager(error=ClusterUnreachable("down")),
+        }
+    )
+    fleet = fakes.make_fleet([fakes.cluster("aaa"), plain, none, gone], clock, connect)
+    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    answer = await alerts.alerts(principal=LOCAL_ADMIN)
+    assert [one.alertname for one in answer.alerts] == ["Old", "Rule"]
+    assert answer.sources == {"aaa": AlertSource.ALERTMANAGER, "bbb": AlertSource.PROMETHEUS}
+    assert (answer.coverage.succeeded, answer.coverage.queried) == (2, 3)
+    assert answer.coverage.skipped == ("ccc (no Prometheus)",)
+    assert answer.coverage.failures[0].cluster_name == "ddd"
+    clock.advance(9)
+    await alerts.alerts(principal=LOCAL_ADMIN)
+    assert own.calls == 1
+    clock.advance(1)
+    await alerts.alerts(principal=LOCAL_ADMIN)
+    assert own.calls == 2
+
+
+async def test_a_far_edge_alerts_stand_as_last_seen(fakes, clock):
+    far = fakes.cluster("far-1", ClusterType.FAR_EDGE)
+    source = Alertmanager(raw(fakes, "Down", silenced_by=("s",)))
+    store = fakes.MemoryLastSeen()
+    connect = fakes.FakeConnect({("alertmanager", "far-1"): source})
+    fleet = fakes.make_fleet([far], clock, connect, store)
+    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    fresh = await alerts.alerts(principal=LOCAL_ADMIN)
+    await fleet.last_seen.aclose()
+    source.error = ClusterUnreachable("down")
+    clock.advance(60)
+    stale = await alerts.alerts(principal=LOCAL_ADMIN)
+    assert stale.alerts == fresh.alerts
+    assert stale.coverage.stale[0].age_seconds == 60
