@@ -33,7 +33,10 @@ function resolve(schema) {
 }
 
 function typeName(schema) {
-  if (schema.$ref) return schema.$ref.split("/").pop();
+  if (schema.$ref) {
+    const found = resolve(schema);
+    return found.enum ? typeName(found) : schema.$ref.split("/").pop();
+  }
   const choices = schema.anyOf || schema.oneOf;
   if (choices) return choices.map(typeName).join(" | ");
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
