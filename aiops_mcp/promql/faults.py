@@ -12,6 +12,7 @@ from aiops_mcp.promql.tokens import Token
 _BINARY_WORDS = frozenset({"and", "or", "unless", "atan2"})
 _BINARY_SIGNS = frozenset({"+", "-", "*", "/", "%", "^", "==", "!=", "<", ">", "<=", ">="})
 _LISTS = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
+_RESERVED = _BINARY_WORDS | {"on", "ignoring", "bool", "group_left", "group_right"}
 _FILLS = frozenset({"fill", "fill_left", "fill_right"})
 _QUOTED_NAME = re.compile(r"name '([^']+)'|function '([^']+)'")
 
@@ -82,7 +83,7 @@ class _Grammar:
             return self._at(token)
         self._wants_operand = False
         if token.kind == "word":
-            if token.lower in _BINARY_WORDS:
+            if token.lower in _RESERVED:
                 return self._at(token)
             if self._next_is("by", "without"):
                 self._index += 1

@@ -146,7 +146,18 @@ class _Reader:
         return tree.Unary("-", self.node(parsed.expr))
 
     def _Call(self, parsed: Any) -> tree.Node:  # noqa: N802
-        return tree.Call(parsed.func.name, tuple(self.node(arg) for arg in parsed.args))
+        name: str = parsed.func.name
+        if name != "info":
+            return tree.Call(name, tuple(self.node(arg) for arg in parsed.args))
+        # The second argument lists labels to add and may leave everything optional.
+        vector, *asked = parsed.args
+        if any(type(arg).__name__ != "VectorSelector" for arg in asked):
+            position = next((t.start for t in self._tokens if t.text == "info"), 0)
+            raise fault(
+                self._query, "expected label selectors as second argument to info", position
+            )
+        selectors = [self._selector(arg, check=False) for arg in asked]
+        return tree.Call(name, (self.node(vector), *selectors))
 
     def _MatrixSelector(self, parsed: Any) -> tree.Node:  # noqa: N802
         selector = self._VectorSelector(parsed.vector_selector)
@@ -196,6 +207,9 @@ class _Reader:
         )
 
     def _VectorSelector(self, parsed: Any) -> tree.Selector:  # noqa: N802
+        return self._selector(parsed, check=True)
+
+    def _selector(self, parsed: Any, *, check: bool) -> tree.Selector:
         if parsed.matchers.or_matchers:
             position = next((t.start for t in self._tokens if t.lower == "or"), 0)
             raise fault(
@@ -214,10 +228,10 @@ class _Reader:
             else:
                 matchers.append(tree.Matcher(label, op, value))
         selector = tree.Selector(name, tuple(matchers), self._offset(parsed), self._at(parsed))
-        self._check(selector)
+        self._check(selector, may_be_empty=not check)
         return selector
 
-    def _check(self, selector: tree.Selector) -> None:
+    def _check(self, selector: tree.Selector, *, may_be_empty: bool) -> None:
         """What the library cannot see behind the stand-ins."""
         all_optional = not selector.name
         for matcher in selector.matchers:
@@ -240,7 +254,7 @@ class _Reader:
             if matcher.op in ("!=", "!~"):
                 matches_empty = not matches_empty
             all_optional = all_optional and matches_empty
-        if all_optional:
+        if all_optional and not may_be_empty:
             raise fault(
                 self._query,
                 "vector selector must contain at least one non-empty matcher",

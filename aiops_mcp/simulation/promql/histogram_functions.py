@@ -13,6 +13,7 @@ from aiops_mcp.simulation.promql.frames import Value, Vector, empty, joined, rel
 from aiops_mcp.simulation.promql.invocation import Function, Invocation
 from aiops_mcp.simulation.promql.matching import labels_from
 from aiops_mcp.simulation.promql.numerals import plain
+from aiops_mcp.simulation.promql.store import Floats
 
 
 def _histogram_quantile(call: Invocation) -> Value:
@@ -52,8 +53,8 @@ def _info(call: Invocation) -> Value:
     asked = tree.without_parens(call.node.args[1]) if call.count > 1 else None
     matchers = asked.all_matchers if isinstance(asked, tree.Selector) else ()
 
-    def read(selector: tree.Selector) -> Vector:
-        return call.evaluator.sampled(selector, call.grid)[0]
+    def read(selector: tree.Selector) -> tuple[Vector, Floats]:
+        return call.evaluator.sampled(selector, call.grid)
 
     return infometric.enriched(call.vector(), matchers, read)
 

@@ -1,7 +1,7 @@
 """info(): labels of info metrics joined onto other series.
 
-Rules from Prometheus ``promql/info.go``: joined on ``instance`` and ``job``; where several info
-series of one metric match, the sample's series counts only if it is alone.
+Rules from Prometheus ``promql/info.go``: joined on ``instance`` and ``job``; of several info
+series of one metric and target the one with the newest sample counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,39 +14,41 @@ from aiops_mcp.simulation.promql.matching import Labels, keep, labels_from, matc
 from aiops_mcp.simulation.promql.store import Floats, Mask
 
 _IDENTITY = ("instance", "job")
+_DEFAULT = Matcher(METRIC_NAME, "=", "target_info")
 
 
 def enriched(
-    vector: Vector, matchers: Sequence[Matcher], read: Callable[[Selector], Vector]
+    vector: Vector,
+    matchers: Sequence[Matcher],
+    read: Callable[[Selector], tuple[Vector, Floats]],
 ) -> Vector:
     """The vector with the data labels of matching info series added.
 
+    ``read`` gives a selector's values and the times of its samples.
+
     Raises:
-        QueryFailed: where two info series of one metric match at one time.
+        QueryFailed: where two info series of one metric match, with samples of one time.
     """
-    named = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
+    names = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
     data = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
-    names = named or [Matcher(METRIC_NAME, "=", "target_info")]
-    info = read(Selector("", (*names, *data)))
-    wanted = {matcher.name for matcher in data}
-    # A series that lacks a data label asked for with a non-empty value is left out.
+    info, stamps = read(Selector("", (*(names or [_DEFAULT]), *data)))
+    left_alone = names if matchers else [_DEFAULT]
+    # Without a match, a series stays only if its missing labels fulfil what was asked.
     required = any(not matches(matcher, "") for matcher in data)
-    by_identity: dict[Labels, list[int]] = {}
-    for row, one in enumerate(info.labels):
-        by_identity.setdefault(keep(one, _IDENTITY), []).append(row)
+    partners = _by_identity(info, stamps, {keep(labels, _IDENTITY) for labels in vector.labels})
     labels: list[Labels] = []
     values: list[Floats] = []
     present: list[Mask] = []
     for row, base in enumerate(vector.labels):
+        name = dict(base).get(METRIC_NAME, "")
+        is_info = bool(left_alone) and all(matches(matcher, name) for matcher in left_alone)
+        rows = {} if is_info else partners.get(keep(base, _IDENTITY), {})
         remaining = vector.present[row]
-        is_info = all(matches(m, dict(base).get(METRIC_NAME, "")) for m in names)
-        partners = [] if is_info else by_identity.get(keep(base, _IDENTITY), [])
-        for here, added in _combinations(info, partners, wanted):
-            both = remaining & here
-            if both.any():
+        for here, added in _combinations(info, rows, {matcher.name for matcher in data}):
+            if (remaining & here).any():
                 labels.append(labels_from({**added, **dict(base)}))
                 values.append(vector.values[row])
-                present.append(both)
+                present.append(remaining & here)
                 remaining = remaining & ~here
         if not required or is_info:
             labels.append(base)
@@ -57,34 +59,57 @@ def enriched(
     return joined(labels, np.stack(values), np.stack(present))
 
 
+def _by_identity(
+    info: Vector, stamps: Floats, wanted: set[Labels]
+) -> dict[Labels, dict[int, Mask]]:
+    """Rows of info series by target, and where each is its metric's newest."""
+    groups: dict[Labels, dict[str, list[int]]] = {}
+    for row, labels in enumerate(info.labels):
+        identity = keep(labels, _IDENTITY)
+        if identity and identity in wanted:
+            name = dict(labels)[METRIC_NAME]
+            groups.setdefault(identity, {}).setdefault(name, []).append(row)
+    return {
+        identity: {
+            row: mask
+            for name, rows in metrics.items()
+            for row, mask in _newest(info, stamps, name, rows).items()
+        }
+        for identity, metrics in groups.items()
+    }
+
+
+def _newest(info: Vector, stamps: Floats, name: str, rows: Sequence[int]) -> dict[int, Mask]:
+    times = np.where(info.present[rows], stamps[rows], -np.inf)
+    newest = info.present[rows] & (times == times.max(axis=0))
+    if (newest.sum(axis=0) > 1).any():
+        raise QueryFailed(f"found duplicate series for info metric: {name}")
+    return dict(zip(rows, newest, strict=True))
+
+
 def _combinations(
-    info: Vector, rows: Sequence[int], wanted: set[str]
+    info: Vector, rows: dict[int, Mask], wanted: set[str]
 ) -> list[tuple[Mask, dict[str, str]]]:
-    """Times at which the same info series are there, and the labels they add together."""
+    """Times at which the same info series count, and the labels they add together."""
     if not rows:
         return []
-    patterns, which = np.unique(info.present[list(rows)], axis=1, return_inverse=True)
+    patterns, which = np.unique(np.stack(list(rows.values())), axis=1, return_inverse=True)
     which = which.reshape(-1)
     result: list[tuple[Mask, dict[str, str]]] = []
     for number in range(patterns.shape[1]):
         alive = [row for row, here in zip(rows, patterns[:, number], strict=True) if here]
         if alive:
-            result.append((which == number, _added([info.labels[row] for row in alive], wanted)))
+            added = _added([info.labels[row] for row in alive], wanted)
+            result.append((np.asarray(which == number), added))
     return result
 
 
 def _added(series: Sequence[Labels], wanted: set[str]) -> dict[str, str]:
-    seen: set[str] = set()
     added: dict[str, str] = {}
     for labels in series:
-        values = dict(labels)
-        name = values.pop(METRIC_NAME, "")
-        if name in seen:
-            raise QueryFailed(f"found duplicate series for info metric {name}")
-        seen.add(name)
-        for label, value in values.items():
-            if label in _IDENTITY or (wanted and label not in wanted):
+        for name, value in labels:
+            if name in (METRIC_NAME, *_IDENTITY) or (wanted and name not in wanted):
                 continue
-            if added.setdefault(label, value) != value:
-                raise QueryFailed(f"conflicting label: {label}")
+            if added.setdefault(name, value) != value:
+                raise QueryFailed(f"conflicting label: {name}")
     return added

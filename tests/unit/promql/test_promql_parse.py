@@ -173,6 +173,8 @@ def test_duration_arithmetic_counts_in_seconds(op, expected):
         ("a (b)", 0, "unknown function"),
         ("1 (b)", 2, 'unexpected "("'),
         ("1 == 1", 0, "BOOL"),
+        ("1 + info(up, sum(a))", 4, "label selectors"),
+        ("a + on", 4, 'unexpected identifier "on"'),
     ],
 )
 def test_says_what_is_wrong_and_where(text, position, part):
