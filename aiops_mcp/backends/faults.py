@@ -30,6 +30,7 @@ _VERIFY = {
 }
 _PLAIN_PORT = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
 _UNUSABLE = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError)
+_NO_FAULT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # only how a TLS stream waits
 _UNKNOWN_CA = (
     "is signed by a CA that is not trusted here",
     "Store the server's CA (PEM) as ca_bundle with the cluster's credentials.",
@@ -96,7 +97,7 @@ def _explain(target: Target, error: Exception) -> tuple[str, str, str]:
         if isinstance(cause, ssl.SSLCertVerificationError):
             what, hint = _VERIFY.get(cause.verify_code, _UNKNOWN_CA)
             return f"the certificate of {where} {what}.", hint, "tls"
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _NO_FAULT):
             return _explain_tls(where, cause)
         if isinstance(cause, socket.gaierror):
             host = urlsplit(target.base_url).hostname
@@ -134,7 +135,7 @@ def _explain_tls(where: str, cause: ssl.SSLError) -> tuple[str, str, str]:
             "tls",
         )
     return (
-        f"no TLS connection to {where} ({reason.replace('_', ' ').lower() or 'unknown cause'}).",
+        f"no TLS connection to {where} ({reason.replace('_', ' ').lower()}).",
         "Check that the URL names a TLS port, and the proxies in between.",
         "tls",
     )
@@ -159,11 +160,11 @@ def _explain_break(target: Target, where: str, error: Exception) -> tuple[str, s
             "If that is a TLS port, use https:// in the URL; else the server may be restarting.",
             "closed",
         )
-    return (
-        f"{where} closed the connection before its answer was complete.",
-        "The server or a proxy may be restarting; try again.",
-        "closed",
-    )
+    hint = "The server or a proxy may be restarting; try again."
+    if target.base_url.startswith("https:") and target.tls.client_cert is None:
+        # With TLS 1.3 a server that misses one accepts the handshake, and then hangs up.
+        hint = "It may want a client certificate, or a server or proxy may be restarting."
+    return f"{where} closed the connection before its answer was complete.", hint, "closed"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -277,7 +278,7 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
         )
     return BackendRefused(
         f"{target}: refused the call (HTTP {status}){said}",
-        _HINTS.get(status, ""),
+        _HINTS.get(status, "The reason is the backend's own: correct the call accordingly."),
         http_status=status,
         details=details,
     )
