@@ -459,3 +459,24 @@ async def test_process_ids_mean_nothing_outside_the_hosts_pid_namespace() -> Non
     (found,) = await read(cluster)
     assert found.gpus[0].processes[0].pod is None
     assert not any(words[0] == "grep" for _, _, words in cluster.commands)
+
+
+async def test_the_plugins_own_container_is_chosen_among_several() -> None:
+    plugin = pod("plugin-a", "a", {"app": "nvidia-device-plugin-daemonset"}, "nvidia-device-plugin")
+    plugin["spec"]["containers"].insert(0, {"name": "config-manager"})
+    cluster = FakeCluster(
+        nodes=[node("a")],
+        pods=[plugin],
+        drivers={"plugin-a": SimulatedDriver((card(),))},
+    )
+    (found,) = await read(cluster)
+    assert len(found.gpus) == 1
+    assert {container for _, container, _ in cluster.commands} == {"nvidia-device-plugin"}
+
+
+async def test_a_container_that_does_not_run_is_passed_over() -> None:
+    waiting = driver_pod("a")
+    waiting["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    (found,) = await read(FakeCluster(nodes=[node("a")], pods=[waiting]))
+    assert found.gpus == ()
+    assert found.warnings[0].startswith("no running NVIDIA driver")

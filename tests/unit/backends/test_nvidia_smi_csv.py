@@ -319,3 +319,18 @@ def test_cards_merge_by_bus_id_and_else_by_index() -> None:
         (0, "GPU-5", "P2"),
         (1, "GPU-6", "P8"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("second_name", "attribute"),
+    [
+        ("gpu.power.current_limit", "power_limit_watts"),
+        ("gpu.power.requested_limit", "power_limit_watts"),
+        ("gpu.power.draw.instant", "power_draw_watts"),
+        ("gpu.power.draw.average", "power_draw_watts"),
+        ("clocks.sm", "clock_sm_mhz"),
+    ],
+)
+def test_second_names_of_fields(second_name: str, attribute: str) -> None:
+    gpu = smi.parse_query_gpu("12.50\n", (second_name,)).gpus[0]
+    assert getattr(gpu, attribute) == 12.5

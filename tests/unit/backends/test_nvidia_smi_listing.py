@@ -171,3 +171,11 @@ def test_odd_process_entries_are_left_out_or_named() -> None:
     (process,) = smi.parse_xml(text).gpus[0].processes
     assert (process.pid, process.process_name) == (7, "[Unknown]")
     assert process.type is GpuProcessType.COMPUTE
+
+
+def test_the_recovery_action_stands_over_the_older_reset_status() -> None:
+    status = "<gpu_reset_status><reset_required>Yes</reset_required></gpu_reset_status>"
+    action = "<gpu_recovery_action>Node Reboot</gpu_recovery_action>"
+    text = "<nvidia_smi_log><gpu>{}</gpu><gpu>{}</gpu></nvidia_smi_log>"
+    newer, older = smi.parse_xml(text.format(status + action, status)).gpus
+    assert (newer.recovery_action, older.recovery_action) == ("Node Reboot", "GPU Reset")
