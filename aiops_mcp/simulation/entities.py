@@ -11,10 +11,11 @@ from aiops_mcp.simulation.cluster import CONDITIONS, OPERATORS, SimulatedCluster
 from aiops_mcp.simulation.inventory import Node, Pod
 from aiops_mcp.simulation.noise import unit
 from aiops_mcp.simulation.signals import lifetime
-from aiops_mcp.simulation.steps import Steps, constant
+from aiops_mcp.simulation.steps import Steps, changes, constant
 from aiops_mcp.simulation.topology import GIB, MIB, WorkloadSpec
 
-KUBE_STATE_METRICS = "kube-state-metrics"
+PROGRESS_DEADLINE = 600.0
+"""How long a rollout may make no progress (seconds), Kubernetes' default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -601,7 +602,16 @@ class WorkloadCounts:
             "ready": Steps(times, tuple(map(float, ready))),
             "missing": Steps(times, missing),
             "updated": Steps(times, tuple(map(float, updated))),
+            "progressing": self._progressing(),
         }
+
+    def _progressing(self) -> Steps[bool]:
+        """Whether the newest rollout makes progress; a stuck one is given ten minutes."""
+        later: list[tuple[float, bool]] = []
+        for one in self._revisions:
+            if one.replicas.times:
+                later += [(one.created + PROGRESS_DEADLINE, False), (one.replicas.times[-1], True)]
+        return changes(True, later)
 
     def _count(self, moment: float, *, ready: bool) -> int:
         return sum(

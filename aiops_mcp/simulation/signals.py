@@ -165,7 +165,7 @@ class SignalBlock:
     """Signals prepared to be evaluated together at the same moments."""
 
     def __init__(self, signals: Sequence[Signal]) -> None:
-        self._signals = signals
+        self.signals = signals
         self._keys: Keys = np.array([signal.key for signal in signals], dtype=np.uint64)
         self._gauges = _rows(signals, Kind.GAUGE)
         self._counters = _rows(signals, Kind.COUNTER)
@@ -178,17 +178,17 @@ class SignalBlock:
         }
 
     def __len__(self) -> int:
-        return len(self._signals)
+        return len(self.signals)
 
     def evaluate(self, times: Floats) -> tuple[Floats, Mask | None]:
         """Values of shape (signals, times) and where they exist (``None``: everywhere)."""
-        values = np.empty((len(self._signals), len(times)))
+        values = np.empty((len(self.signals), len(times)))
         if len(self._gauges):
             values[self._gauges] = self._evaluate_gauges(self._gauges, times)
         if len(self._counters):
             values[self._counters] = self._evaluate_counters(self._counters, times)
         for row in self._stepped:
-            steps = self._signals[row].steps
+            steps = self.signals[row].steps
             if steps is not None:
                 known = np.asarray(steps.values, dtype=float)
                 values[row] = known[0] if steps.is_constant else known[steps.indices(times)]
@@ -207,14 +207,14 @@ class SignalBlock:
             values[noisy] += column["noise"][noisy] * wander(self._keys[rows[noisy]], times)
         values *= column["base"]
         for place, row in enumerate(rows):
-            for curve in self._signals[row].curves:
+            for curve in self.signals[row].curves:
                 values[place] = curve.bend(values[place], times)
         return np.clip(values, column["floor"], column["ceiling"])
 
     def _evaluate_counters(self, rows: NDArray[np.intp], times: Floats) -> Floats:
         values = self._integrals(rows, times) - self._birth_marks[:, None]
         for place, row in enumerate(rows):
-            signal = self._signals[row]
+            signal = self.signals[row]
             if signal.bend is None and len(signal.resets) < 2:
                 continue
             one = rows[place : place + 1]
@@ -231,7 +231,7 @@ class SignalBlock:
     def _birth_marks(self) -> Floats:
         """Each counter's antiderivative at its birth, which is what its value counts from."""
         rows = self._counters
-        births = np.array([(self._signals[row].resets or (0.0,))[0] for row in rows])
+        births = np.array([(self.signals[row].resets or (0.0,))[0] for row in rows])
         column = {name: values[rows, 0] for name, values in self._columns.items()}
         marks = births + column["swing"] * daily_integral(births, column["phase"])
         marks += column["noise"] * paired_slope_integral(self._keys[rows], births)
@@ -267,9 +267,9 @@ class SignalBlock:
     def _presence(self, times: Floats) -> Mask | None:
         if not self._partial:
             return None
-        mask = np.ones((len(self._signals), len(times)), dtype=bool)
+        mask = np.ones((len(self.signals), len(times)), dtype=bool)
         for row in self._partial:
-            present = self._signals[row].present
+            present = self.signals[row].present
             if present is not None:
                 mask[row] = np.asarray(present.values, dtype=bool)[present.indices(times)]
         return mask

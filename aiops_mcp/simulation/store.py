@@ -26,13 +26,15 @@ from aiops_mcp.simulation.entities import Entity, EntitySource, Target
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.promql.matching import Labels, labels_from, matches
 from aiops_mcp.simulation.promql.store import Block, Mask, MetricMetadata, Times
-from aiops_mcp.simulation.signals import Kind, Signal, SignalBlock
-from aiops_mcp.simulation.steps import changes
+from aiops_mcp.simulation.signals import Signal, SignalBlock
+from aiops_mcp.simulation.steps import Steps, changes
 
 SCRAPE_INTERVAL_MS = 15_000
 SCRAPE_OFFSETS = 5
 RETENTION_MS = 15 * 86_400_000
 _PREPARED = 400
+_COMPUTED_MS = 3_600_000
+"""How far back the names of computed series are looked for."""
 
 _TIME_ZONES = {"eu": 13, "us": 20, "ap": 6}
 """Hour (UTC) of the daily peak by the region's first part."""
@@ -117,8 +119,15 @@ class WorldStore:
 
     def series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Iterable[Labels]:
         """The label sets of series with a sample in that time."""
-        for block in self.select(matchers, start_ms, end_ms):
-            yield from block.labels
+        start, end = start_ms / 1000, min(end_ms / 1000, self._now())
+        for prepared in self._prepare(tuple(matchers)):
+            for labels, signal in zip(prepared.labels, prepared.signals.signals, strict=True):
+                if signal.present is None or _ever(signal.present, start, end):
+                    yield labels
+        for computed in self._computed_for(matchers):
+            recent = max(start_ms, int(end * 1000) - _COMPUTED_MS)
+            for block in computed.select(matchers, recent, int(end * 1000)):
+                yield from block.labels
 
     def metadata(self) -> Mapping[str, MetricMetadata]:
         """Type, help and unit by metric name."""
@@ -242,6 +251,13 @@ class WorldStore:
         return Block(times[1:], values[:, 1:], labels, missing & ~stale, stale)
 
 
+def _ever(present: Steps[bool], start: float, end: float) -> bool:
+    return present.at(start) or any(
+        here and start <= moment <= end
+        for moment, here in zip(present.times, present.values[1:], strict=True)
+    )
+
+
 def _grouped(series: Iterable[SeriesSignal], cluster: str) -> list[_Prepared]:
     groups: dict[tuple[int, tuple[Window, ...]], list[SeriesSignal]] = {}
     for one in series:
@@ -267,6 +283,3 @@ def evaluate_now(signals: Sequence[Signal], moment: float) -> list[float | None]
         float(values[row, 0]) if present is None or present[row, 0] else None
         for row in range(len(signals))
     ]
-
-
-__all__ = ["Kind", "WorldStore", "evaluate_now"]

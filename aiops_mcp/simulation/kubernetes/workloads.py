@@ -1,0 +1,405 @@
+"""Controllers and what routes to their pods: Deployments to EndpointSlices."""
+
+from aiops_mcp.simulation.entities import PROGRESS_DEADLINE, WorkloadCounts
+from aiops_mcp.simulation.inventory import Pod, Revision
+from aiops_mcp.simulation.kubernetes.nodes import namespace_names
+from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata, stamp
+from aiops_mcp.simulation.topology import WorkloadSpec
+
+_AGE = 30 * 86400.0
+
+
+def _workloads(view: View, kind: str) -> list[WorkloadSpec]:
+    return [
+        work
+        for work in view.cluster.inventory.workloads
+        if work.kind == kind and not (kind == "DaemonSet" and work.nodes == "control-plane")
+    ]
+
+
+def _template(work: WorkloadSpec, image: str, hash_label: str = "") -> Json:
+    labels = {"app": work.name, "app.kubernetes.io/name": work.name} | work.labels
+    if hash_label:
+        labels["pod-template-hash"] = hash_label
+    container: Json = {"name": work.container_name, "image": image}
+    if work.port:
+        container["ports"] = [{"containerPort": work.port, "protocol": "TCP"}]
+    return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+
+
+def _controller(view: View, work: WorkloadSpec, api: str, changed: float, spec: Json) -> Json:
+    labels = {"app": work.name, "app.kubernetes.io/name": work.name} | work.labels
+    born = view.anchor - _AGE
+    made = metadata(
+        view, work.kind, work.name, born, namespace=work.namespace, labels=labels, changed=changed
+    )
+    made["generation"] = 1
+    return {"apiVersion": api, "kind": work.kind, "metadata": made, "spec": spec}
+
+
+def _counts(view: View, work: WorkloadSpec) -> tuple[dict[str, int], float]:
+    """Pods wanted, existing, ready, missing and updated, and since when."""
+    states = WorkloadCounts(view.cluster, work).states()
+    numbers = {name: int(steps.at(view.moment)) for name, steps in states.items()}
+    since = [steps.since(view.moment) for steps in states.values()]
+    return numbers, max([view.anchor - _AGE, *(one for one in since if one is not None)])
+
+
+def _newest(view: View, work: WorkloadSpec) -> Revision:
+    known = [
+        one
+        for one in view.cluster.inventory.revisions
+        if one.work.path == work.path and one.replicas.at(view.moment) > 0
+    ]
+    return max(known, key=lambda revision: revision.number)
+
+
+def deployment_objects(view: View) -> list[Json]:
+    """Every Deployment; a rollout that makes no progress says so after ten minutes."""
+    found: list[Json] = []
+    for work in _workloads(view, "Deployment"):
+        counts, changed = _counts(view, work)
+        newest = _newest(view, work)
+        selector = {"matchLabels": {"app": work.name}}
+        spec: Json = {
+            "replicas": work.replicas,
+            "selector": selector,
+            "template": _template(work, newest.image),
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"},
+            },
+            "progressDeadlineSeconds": int(PROGRESS_DEADLINE),
+        }
+        one = _controller(view, work, "apps/v1", changed, spec)
+        one["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": str(newest.number)}
+        one["status"] = {
+            "observedGeneration": 1,
+            "replicas": counts["existing"],
+            "updatedReplicas": counts["updated"],
+            "readyReplicas": counts["ready"],
+            "availableReplicas": counts["ready"],
+            "unavailableReplicas": max(0, counts["existing"] - counts["ready"]),
+            "conditions": _deployment_conditions(view, work, newest, counts, changed),
+        }
+        found.append(one)
+    return found
+
+
+def _deployment_conditions(
+    view: View, work: WorkloadSpec, newest: Revision, counts: dict[str, int], changed: float
+) -> list[Json]:
+    available = "True" if counts["missing"] <= work.replicas * 0.25 else "False"
+    why = "MinimumReplicasAvailable" if available == "True" else "MinimumReplicasUnavailable"
+    stuck = counts["updated"] < work.replicas or counts["existing"] > counts["ready"]
+    late = view.moment - newest.created > PROGRESS_DEADLINE
+    progressing = condition("Progressing", "True", newest.created + 30, "NewReplicaSetAvailable")
+    if stuck and newest.replicas.times and late:
+        message = f'ReplicaSet "{newest.name}" has timed out progressing.'
+        since = newest.created + PROGRESS_DEADLINE
+        progressing = condition("Progressing", "False", since, "ProgressDeadlineExceeded", message)
+    elif stuck and newest.replicas.times:
+        progressing = condition("Progressing", "True", newest.created, "ReplicaSetUpdated")
+    conditions = [condition("Available", available, changed, why), progressing]
+    for one in conditions:
+        one["lastUpdateTime"] = one["lastTransitionTime"]
+    return conditions
+
+
+def replicaset_objects(view: View) -> list[Json]:
+    """Every ReplicaSet, those of stuck rollouts too."""
+    found: list[Json] = []
+    for revision in view.cluster.inventory.revisions:
+        if revision.created > view.moment:
+            continue
+        work, wanted = revision.work, revision.replicas.at(view.moment)
+        pods = [
+            pod
+            for pod in view.cluster.pods_at(view.moment)
+            if pod.work.path == work.path
+            and pod.template_hash == revision.template_hash
+            and pod.history.phase.at(view.moment) != "Failed"
+        ]
+        ready = sum(pod.history.ready.at(view.moment) for pod in pods)
+        labels = {"app": work.name, "pod-template-hash": revision.template_hash}
+        made = metadata(
+            view,
+            "ReplicaSet",
+            revision.name,
+            revision.created,
+            namespace=work.namespace,
+            labels=labels,
+            annotations={"deployment.kubernetes.io/revision": str(revision.number)},
+        )
+        owner = metadata(view, "Deployment", work.name, 0, namespace=work.namespace)
+        made["ownerReferences"] = [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": work.name,
+                "uid": owner["uid"],
+                "controller": True,
+            }
+        ]
+        found.append(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "metadata": made,
+                "spec": {
+                    "replicas": wanted,
+                    "selector": {"matchLabels": labels},
+                    "template": _template(work, revision.image, revision.template_hash),
+                },
+                "status": {
+                    "replicas": len(pods),
+                    "readyReplicas": ready,
+                    "availableReplicas": ready,
+                    "observedGeneration": 1,
+                },
+            }
+        )
+    return found
+
+
+def statefulset_objects(view: View) -> list[Json]:
+    """Every StatefulSet."""
+    found: list[Json] = []
+    for work in _workloads(view, "StatefulSet"):
+        counts, changed = _counts(view, work)
+        spec: Json = {
+            "replicas": work.replicas,
+            "serviceName": work.service or work.name,
+            "selector": {"matchLabels": {"app": work.name}},
+            "template": _template(work, work.image),
+        }
+        one = _controller(view, work, "apps/v1", changed, spec)
+        one["status"] = {
+            "observedGeneration": 1,
+            "replicas": counts["existing"],
+            "readyReplicas": counts["ready"],
+            "currentReplicas": counts["existing"],
+            "updatedReplicas": counts["existing"],
+            "availableReplicas": counts["ready"],
+        }
+        found.append(one)
+    return found
+
+
+def daemonset_objects(view: View) -> list[Json]:
+    """Every DaemonSet."""
+    found: list[Json] = []
+    for work in _workloads(view, "DaemonSet"):
+        counts, changed = _counts(view, work)
+        template = _template(work, work.image)
+        if work.nodes == "gpu":
+            template["spec"]["nodeSelector"] = {"nvidia.com/gpu.present": "true"}
+        spec: Json = {"selector": {"matchLabels": {"app": work.name}}, "template": template}
+        one = _controller(view, work, "apps/v1", changed, spec)
+        one["status"] = {
+            "desiredNumberScheduled": counts["wanted"],
+            "currentNumberScheduled": counts["existing"],
+            "updatedNumberScheduled": counts["existing"],
+            "numberReady": counts["ready"],
+            "numberAvailable": counts["ready"],
+            "numberMisscheduled": 0,
+        }
+        if counts["missing"]:
+            one["status"]["numberUnavailable"] = counts["missing"]
+        found.append(one)
+    return found
+
+
+def job_objects(view: View) -> list[Json]:
+    """Every Job of the CronJobs."""
+    found: list[Json] = []
+    for pod in view.cluster.pods_at(view.moment):
+        if pod.owner_kind != "Job":
+            continue
+        done = pod.history.phase.at(view.moment) == "Succeeded"
+        made = metadata(view, "Job", pod.owner_name, pod.history.created, namespace=pod.namespace)
+        finished = pod.history.phase.since(view.moment) or pod.history.created
+        status: Json = {"startTime": stamp(pod.history.created)}
+        status |= (
+            {
+                "succeeded": 1,
+                "completionTime": stamp(finished),
+                "conditions": [condition("Complete", "True", finished)],
+            }
+            if done
+            else {"active": 1}
+        )
+        spec = {"completions": 1, "parallelism": 1, "template": _template(pod.work, pod.image)}
+        found.append(
+            {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": made,
+                "spec": spec,
+                "status": status,
+            }
+        )
+    return found
+
+
+def cronjob_objects(view: View) -> list[Json]:
+    """Every CronJob."""
+    found: list[Json] = []
+    for work in _workloads(view, "CronJob"):
+        template = {"spec": {"template": _template(work, work.image)}}
+        spec: Json = {"schedule": "0 0 * * *", "suspend": False, "jobTemplate": template}
+        one = _controller(view, work, "batch/v1", view.anchor, spec)
+        one["status"] = {"lastScheduleTime": stamp(view.anchor)}
+        found.append(one)
+    return found
+
+
+def service_objects(view: View) -> list[Json]:
+    """Every Service, the API server's own first."""
+    born = view.anchor - 60 * 86400
+    found = [_service(view, "default", "kubernetes", born, {}, 443, "https", "10.96.0.1", {})]
+    for number, work in enumerate(view.cluster.inventory.workloads):
+        if work.service and work.port:
+            labels = {"app": work.name, "app.kubernetes.io/name": work.name} | work.labels
+            address = f"10.96.{number // 250 + 1}.{number % 250 + 2}"
+            found.append(
+                _service(
+                    view,
+                    work.namespace,
+                    work.service,
+                    born,
+                    labels,
+                    work.port,
+                    _port_name(work),
+                    address,
+                    {"app": work.name},
+                )
+            )
+    return found
+
+
+def _port_name(work: WorkloadSpec) -> str:
+    return {9100: "metrics", 9400: "gpu-metrics", 8443: "https-main"}.get(work.port or 0, "web")
+
+
+def _service(
+    view: View,
+    namespace: str,
+    name: str,
+    born: float,
+    labels: dict[str, str],
+    port: int,
+    port_name: str,
+    address: str,
+    selector: dict[str, str],
+) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(view, "Service", name, born, namespace=namespace, labels=labels),
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "ports": [{"name": port_name, "port": port, "protocol": "TCP", "targetPort": port}],
+            **({"selector": selector} if selector else {}),
+        },
+        "status": {"loadBalancer": {}},
+    }
+
+
+def _backing(view: View, work: WorkloadSpec) -> list[Pod]:
+    return [
+        pod
+        for pod in view.cluster.pods_at(view.moment)
+        if pod.work.path == work.path and pod.history.phase.at(view.moment) == "Running"
+    ]
+
+
+def endpoint_slice_objects(view: View) -> list[Json]:
+    """Every EndpointSlice."""
+    found: list[Json] = []
+    for work in view.cluster.inventory.workloads:
+        if not (work.service and work.port):
+            continue
+        endpoints = [
+            {
+                "addresses": [pod.address],
+                "conditions": {"ready": pod.history.ready.at(view.moment)},
+                "nodeName": pod.node.name,
+                "targetRef": {"kind": "Pod", "namespace": pod.namespace, "name": pod.name},
+            }
+            for pod in _backing(view, work)
+        ]
+        labels = {"kubernetes.io/service-name": work.service}
+        found.append(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": metadata(
+                    view,
+                    "EndpointSlice",
+                    f"{work.service}-x7k2m",
+                    view.anchor - _AGE,
+                    namespace=work.namespace,
+                    labels=labels,
+                ),
+                "addressType": "IPv4",
+                "endpoints": endpoints,
+                "ports": [{"name": _port_name(work), "port": work.port, "protocol": "TCP"}],
+            }
+        )
+    return found
+
+
+def endpoints_objects(view: View) -> list[Json]:
+    """Every Endpoints object."""
+    found: list[Json] = []
+    for work in view.cluster.inventory.workloads:
+        if not (work.service and work.port):
+            continue
+        backing = _backing(view, work)
+        subset: Json = {"ports": [{"name": _port_name(work), "port": work.port}]}
+        for field, wanted in (("addresses", True), ("notReadyAddresses", False)):
+            chosen = [pod for pod in backing if pod.history.ready.at(view.moment) is wanted]
+            if chosen:
+                subset[field] = [{"ip": pod.address, "nodeName": pod.node.name} for pod in chosen]
+        found.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Endpoints",
+                "metadata": metadata(
+                    view, "Endpoints", work.service, view.anchor - _AGE, namespace=work.namespace
+                ),
+                "subsets": [subset] if backing else [],
+            }
+        )
+    return found
+
+
+def config_map_objects(view: View) -> list[Json]:
+    """The ConfigMap that every namespace has, and each service's settings."""
+    born = view.anchor - 60 * 86400
+    found = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": metadata(view, "ConfigMap", "kube-root-ca.crt", born, namespace=name),
+            "data": {"ca.crt": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"},
+        }
+        for name in namespace_names(view)
+    ]
+    for work in view.cluster.inventory.workloads:
+        if work.http:
+            peers = ",".join(work.http.calls)
+            found.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": metadata(
+                        view, "ConfigMap", f"{work.name}-config", born, namespace=work.namespace
+                    ),
+                    "data": {"LOG_LEVEL": "info", "UPSTREAMS": peers},
+                }
+            )
+    return found
