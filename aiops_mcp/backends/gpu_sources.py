@@ -54,7 +54,9 @@ def _with_dcgm(gpu: GPU, twin: GPU | None) -> GPU:
         return gpu
     parts = {mig.gpu_instance_id: mig for mig in twin.mig_instances}
     instances = tuple(_with_part(mig, parts.get(mig.gpu_instance_id)) for mig in gpu.mig_instances)
-    return fill_gaps(gpu.model_copy(update={"mig_instances": instances}), twin)
+    # no throttle reason is a reading too, which DCGM's older one must not replace
+    older = twin.model_copy(update={"throttle_reasons": ()})
+    return fill_gaps(gpu.model_copy(update={"mig_instances": instances}), older)
 
 
 def _with_part(mig: MigInstance, twin: MigInstance | None) -> MigInstance:

@@ -44,6 +44,13 @@ def test_dcgm_fills_what_nvidia_smi_does_not_know() -> None:
     assert gpu.nvlink == NvlinkState(crc_errors=3)
 
 
+def test_no_throttle_reason_now_is_not_filled_with_an_older_one() -> None:
+    calm = GPU(index=0, uuid="GPU-1")
+    slowed = GPU(index=0, uuid="GPU-1", throttle_reasons=("hw_slowdown",), clock_sm_mhz=300)
+    (joined,) = join_sources([node("a", calm)], [dcgm("a", slowed)])
+    assert (joined.gpus[0].throttle_reasons, joined.gpus[0].clock_sm_mhz) == ((), 300)
+
+
 def test_mig_slices_are_matched_by_their_instance() -> None:
     smi_card = GPU(
         index=0,
