@@ -153,10 +153,18 @@ class Evaluator:
             case "limitk":
                 return ranking.limited(vector, parameter, grouping, without=without)
             case "limit_ratio":
+                self._warn_ratio(parameter)
                 return ranking.sampled(vector, parameter)
             case _:
                 largest = node.op == "topk"
                 return ranking.ranked(vector, parameter, grouping, without=without, largest=largest)
+
+    def _warn_ratio(self, ratio: Floats) -> None:
+        for value in ratio[np.abs(ratio) > 1][:1].tolist():
+            capped = 1 if value > 0 else -1
+            self.notes.warn(
+                f"ratio value should be between -1 and 1, got {value:g}, capping to {capped}"
+            )
 
     def warn_quantile(self, q: Floats) -> None:
         """Note quantiles outside [0, 1]."""

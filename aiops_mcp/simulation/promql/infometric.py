@@ -14,6 +14,7 @@ from aiops_mcp.simulation.promql.matching import Labels, keep, labels_from, matc
 from aiops_mcp.simulation.promql.store import Floats, Mask
 
 _IDENTITY = ("instance", "job")
+_ANY_INFO = Matcher(METRIC_NAME, "=~", ".+_info")
 _DEFAULT = Matcher(METRIC_NAME, "=", "target_info")
 
 
@@ -31,8 +32,11 @@ def enriched(
     """
     names = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
     data = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
-    info, stamps = read(Selector("", (*(names or [_DEFAULT]), *data)))
-    left_alone = names if matchers else [_DEFAULT]
+    positive = any(matcher.op in ("=", "=~") for matcher in names)
+    chosen = names if positive else [*names, _ANY_INFO if names else _DEFAULT]
+    info, stamps = read(Selector("", (*chosen, *data)))
+    # Series that are themselves info series of this query are not enriched.
+    left_alone = chosen if positive or not matchers else []
     # Without a match, a series stays only if its missing labels fulfil what was asked.
     required = any(not matches(matcher, "") for matcher in data)
     partners = _by_identity(info, stamps, {keep(labels, _IDENTITY) for labels in vector.labels})

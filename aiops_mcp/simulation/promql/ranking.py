@@ -107,7 +107,7 @@ def sampled(vector: Vector, ratio: Floats) -> Vector:
     """
     if np.isnan(ratio).any():
         raise QueryFailed("Ratio value is NaN")
-    ratio = np.clip(ratio, -1, 1)
+    ratio = np.clip(ratio, -1.0, 1.0)
     places = np.array([label_hash(labels) for labels in vector.labels], dtype=np.float64) / 2.0**64
     below = places[:, None] < ratio
     beyond = places[:, None] >= 1 + ratio

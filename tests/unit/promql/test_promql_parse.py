@@ -174,7 +174,7 @@ def test_duration_arithmetic_counts_in_seconds(op, expected):
         ("1 (b)", 2, 'unexpected "("'),
         ("1 == 1", 0, "BOOL"),
         ("1 + info(up, sum(a))", 4, "label selectors"),
-        ("a + on", 4, 'unexpected identifier "on"'),
+        ("-on", 1, 'unexpected identifier "on"'),
     ],
 )
 def test_says_what_is_wrong_and_where(text, position, part):

@@ -132,6 +132,8 @@ def test_remarks(make_store):
     assert "might not be a counter" in info
     assert "gauge" in info
     assert len(engine.instant("quantile(2, gauge) + quantile(2, gauge)", 0).warnings) == 1
+    (warning,) = engine.instant("limit_ratio(-1.5, gauge)", 0).warnings
+    assert "got -1.5, capping to -1" in warning
     (warning,) = engine.instant("histogram_quantile(0.5, h)", 0).warnings
     assert 'malformed value of "x"' in warning
 
