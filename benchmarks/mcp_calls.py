@@ -53,12 +53,12 @@ def build_server(tools: int):
         names: tuple[str, ...]
 
     class NoHandles:
-        async def add(self, handle_hash: str, expires_at: datetime) -> None: ...
+        async def add(self, _: str, __: datetime) -> None: ...
 
-        async def consume(self, handle_hash: str) -> bool:
+        async def consume(self, _: str) -> bool:
             return False
 
-    def digest(request: Query, answer: Names) -> Digest:
+    def digest(_: Query, answer: Names) -> Digest:
         return Digest(
             headline=f"{len(answer.names)} clusters",
             columns=("name", "value"),
@@ -66,13 +66,13 @@ def build_server(tools: int):
             coverage="10 of 10 clusters answered",
         )
 
-    async def invoke(operation: Any, request: Any, call: Any) -> Any:
+    async def invoke(operation: Any, request: Any, _: Any) -> Any:
         return await operation.run(None, request)
 
     capability = Capability("bench", "")
     for number in range(tools):
 
-        async def run(context: Any, request: Query) -> Names:
+        async def run(_: Any, request: Query) -> Names:  # noqa: ARG001 - it is the schema
             """Ask many clusters one question and lay their answers side by side."""
             return Names(**_ANSWER)
 

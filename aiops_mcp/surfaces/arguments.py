@@ -18,6 +18,7 @@ _CLUSTER_ALIASES = frozenset({"cluster_ids", "cluster_id"})
 _SHOWN_PROBLEMS = 5
 
 
+@lru_cache(maxsize=256)
 def accepted_names(request_type: type[Input]) -> frozenset[str]:
     """Every argument name the input takes, the contract's aliases of ``clusters`` included."""
     names = frozenset(request_type.model_fields)
@@ -36,7 +37,8 @@ def parse_arguments(
         InputError: unknown, missing or malformed arguments; details hold ``fields``, a message
             for each field path.
     """
-    unknown = [name for name in arguments if name not in accepted_names(request_type)]
+    known = accepted_names(request_type)
+    unknown = [name for name in arguments if name not in known]
     if unknown:
         raise _unknown_arguments(request_type, unknown, caller)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from aiops_mcp.models.digest import Cell, Digest
-from aiops_mcp.surfaces.redaction import clean_json, clean_text
+from aiops_mcp.surfaces.redaction import clean_json, clean_text, is_plain_name
 
 BYTES_PER_TOKEN = 3.6
 TOKEN_BUDGET = 8_000
@@ -27,9 +27,9 @@ def guard(digest: Digest, *, token_budget: int = TOKEN_BUDGET) -> Digest:
 
     Both forms are held to ``token_budget`` (bytes / 3.6), for a client may show either.
     """
-    rows = [tuple(_guard_cell(cell) for cell in row) for row in digest.rows]
+    rows = [tuple(map(_guard_cell, row)) for row in digest.rows]
     notes = [_line(note) for note in digest.notes[:_NOTES]]
-    if any(isinstance(cell, str) and cell.startswith("«") for row in rows for cell in row):
+    if any(isinstance(cell, str) and cell[:1] == "«" for row in rows for cell in row):
         notes.append(FENCE_NOTE)
     guarded = digest.model_copy(
         update={
@@ -72,7 +72,7 @@ def _line(text: str) -> str:
 
 
 def _guard_cell(cell: Cell) -> Cell:
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or is_plain_name(cell):
         return cell
     text = " ".join(clean_text(cell).split())  # one row is one line, whatever the text says
     if len(text) > CELL_LENGTH:
@@ -88,10 +88,10 @@ def _is_free_text(text: str) -> bool:
 
 def _within_budget(digest: Digest, limit: int) -> Digest:
     """The digest with as many of its first rows as fit, which is all of them mostly."""
+    if _size(digest) <= limit:
+        return digest
     total = len(digest.rows)
     room = limit - _size(_cut(digest, 0, total))
-    if room >= 0 and sum(map(_row_size, digest.rows)) <= room:
-        return digest
     kept = 0
     for row in digest.rows:
         room -= _row_size(row)

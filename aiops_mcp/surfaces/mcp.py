@@ -7,7 +7,6 @@ project imports the MCP libraries.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
-from fastmcp.server.providers.local_provider import LocalProvider
 from starlette.routing import Route
 
 from aiops_mcp.errors import InputError
@@ -109,22 +108,11 @@ def build_mcp_server(
         TypeError: an operation cannot be offered (see ``OperationTool``, ``OperationTemplate``).
     """
     surroundings = Surroundings(invoke, principal_of, handles, token_budget)
-    provider = LocalProvider(on_duplicate="error")
-    for operation in offered_operations(operations, settings):
-        if operation.tool:
-            provider.add_tool(OperationTool.of(operation, surroundings))
-        if operation.resource and parameters_of(operation.resource):
-            provider.add_template(OperationTemplate.of(operation, surroundings))
-        elif operation.resource:
-            provider.add_resource(OperationResource.of(operation, surroundings))
-    for prompt in prompts:
-        provider.add_prompt(TextPrompt.of(prompt))
     server = FleetServer(
         SERVER_NAME,
         INSTRUCTIONS,
         principal_of=principal_of,
         version=version,
-        providers=[provider],
         auth=BearerVerifier(authenticator) if authenticator and authenticator.required else None,
         mask_error_details=True,
         dereference_schemas=False,  # ours hold no references
@@ -132,6 +120,15 @@ def build_mcp_server(
         cache_scope="private",
         on_duplicate="error",
     )
+    for operation in offered_operations(operations, settings):
+        if operation.tool:
+            server.add_operation_tool(OperationTool.of(operation, surroundings))
+        if operation.resource and parameters_of(operation.resource):
+            server.add_template(OperationTemplate.of(operation, surroundings))
+        elif operation.resource:
+            server.add_resource(OperationResource.of(operation, surroundings))
+    for prompt in prompts:
+        server.add_prompt(TextPrompt.of(prompt))
     server.add_completion_handler(completion_handler(prompts, completers or {}, principal_of))
     if extra is not None:
         extra(server)

@@ -10,12 +10,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from fastmcp import FastMCP
+import fastmcp
+from fastmcp import Context, FastMCP
+from fastmcp.server.dependencies import bind_request_context
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
     InputRequiredResult,
     ReadResourceRequestParams,
     ReadResourceResult,
@@ -23,6 +27,7 @@ from mcp_types import (
     SubscriptionsListenRequestParams,
     UnsubscribeRequestParams,
 )
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Lifespan
@@ -35,6 +40,7 @@ from aiops_mcp.surfaces.mcp_subscriptions import (
     ScopedListen,
     changed_uris,
 )
+from aiops_mcp.surfaces.mcp_tools import OperationTool
 
 _READ_TTL_MS = 10_000  # as long as the contract lets active alerts stand in a cache
 
@@ -45,6 +51,7 @@ class FleetServer(FastMCP[Any]):
     def __init__(self, *arguments: Any, principal_of: PrincipalOf, **options: Any) -> None:
         super().__init__(*arguments, **options)
         _hand_logs_to_the_application()
+        self._operation_tools: dict[str, OperationTool] = {}
         self._bus = InMemorySubscriptionBus()
         self._listen = ScopedListen(self._bus, principal_of)
         self._subscriptions = ConnectionSubscriptions(principal_of)
@@ -78,6 +85,26 @@ class FleetServer(FastMCP[Any]):
         """End open streams, before the server goes away."""
         self._listen.close()
 
+    def add_operation_tool(self, tool: OperationTool) -> None:
+        """Offer an operation; calls of it take the short way."""
+        self.add_tool(tool)
+        self._operation_tools[tool.name] = tool
+
+    async def _on_call_tool(
+        self, ctx: ServerRequestContext, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult | BaseModel:
+        """Calls of our own tools go straight to them, past lookups in every provider.
+
+        What the library does on its way for tools in general (component versions, transforms,
+        app payloads, a span each) ours have no use for, and it is most of what a call costs.
+        """
+        tool = self._operation_tools.get(params.name)
+        if tool is None or self.middleware or not tool.is_offered():
+            return await super()._on_call_tool(ctx, params)
+        with bind_request_context(ctx):
+            async with Context(fastmcp=self):
+                return await tool.call(params.arguments or {})
+
     async def _on_read_resource(
         self, ctx: ServerRequestContext, params: ReadResourceRequestParams
     ) -> ReadResourceResult | InputRequiredResult:
@@ -94,6 +121,8 @@ def _hand_logs_to_the_application() -> None:
     logger = logging.getLogger("fastmcp")
     logger.handlers.clear()
     logger.propagate = True
+    # One span a request is the protocol library's; a second one tells nothing more.
+    fastmcp.settings.telemetry_mode = "propagation_only"
 
 
 def _no_header_parameters(_: str) -> None:

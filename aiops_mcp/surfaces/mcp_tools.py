@@ -83,7 +83,18 @@ class OperationTool(Tool):
         """The wire form, without the library's own metadata: every client pays for its bytes."""
         return super().to_mcp_tool(**{"_meta": None, **overrides})
 
+    def is_offered(self) -> bool:
+        """Whether the caller of the request in progress may use it."""
+        return self._surroundings.principal_of().may(self._operation.needs)
+
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Run the operation for the library, which wants results in a form of its own."""
+        result = await self.call(arguments)
+        if isinstance(result, InputRequiredResult):
+            return InputRequiredToolResult(result)
+        return ToolResult.from_mcp_result(result)
+
+    async def call(self, arguments: Mapping[str, Any]) -> CallToolResult | InputRequiredResult:
         """Run the operation; whatever goes wrong is a result, never a protocol error."""
         try:
             return await self._answer(arguments)
@@ -98,7 +109,7 @@ class OperationTool(Tool):
                 )
             )
 
-    async def _answer(self, arguments: Mapping[str, Any]) -> ToolResult:
+    async def _answer(self, arguments: Mapping[str, Any]) -> CallToolResult | InputRequiredResult:
         operation = self._operation
         call = Call(self._surroundings.principal_of(), "mcp", _report_progress)
         if is_two_step(operation):
@@ -106,7 +117,9 @@ class OperationTool(Tool):
         request = parse_arguments(operation.request_type, arguments, caller=operation.name)
         return _result(await self._digest(request, call))
 
-    async def _plan_or_apply(self, arguments: Mapping[str, Any], call: Call) -> ToolResult:
+    async def _plan_or_apply(
+        self, arguments: Mapping[str, Any], call: Call
+    ) -> CallToolResult | InputRequiredResult:
         operation, handles = self._operation, self._surroundings.handles
         handle = arguments.get("apply")
         given = {name: value for name, value in arguments.items() if name != "apply"}
@@ -126,7 +139,7 @@ class OperationTool(Tool):
         if operation.effect is Effect.DESTROY:
             agreed = await confirmed(get_context(), f"Really run {operation.name}? {_named(given)}")
             if isinstance(agreed, InputRequiredResult):
-                return InputRequiredToolResult(agreed)
+                return agreed
             if not agreed:
                 return _result(
                     Digest(headline="Not confirmed by the person asked; nothing was changed.")
@@ -177,11 +190,11 @@ def _named(arguments: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in cleaned.items() if name != "dry_run")
 
 
-def _result(digest: Digest) -> ToolResult:
+def _result(digest: Digest) -> CallToolResult:
     return _tool_result(digest.text(), digest_payload(digest), is_error=False)
 
 
-def error_result(error: AiopsError) -> ToolResult:
+def error_result(error: AiopsError) -> CallToolResult:
     """An error in both forms: its code, what was wrong, and what to do."""
     message, hint = clean_text(error.message), clean_text(error.hint)
     text = f"{error.code}: {message}"
@@ -200,11 +213,9 @@ def error_result(error: AiopsError) -> ToolResult:
     )
 
 
-def _tool_result(text: str, payload: dict[str, Any], *, is_error: bool) -> ToolResult:
-    return ToolResult.from_mcp_result(
-        CallToolResult(
-            content=[TextContent(type="text", text=text)],
-            structured_content=payload,
-            is_error=is_error,
-        )
+def _tool_result(text: str, payload: dict[str, Any], *, is_error: bool) -> CallToolResult:
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=payload,
+        is_error=is_error,
     )

@@ -25,6 +25,8 @@ _TRIGGER = re.compile(
     r"|eyJ|://|AKIA|ASIA|gh[pousr]_|glpat-|xox[abprs]-|AIza|hf_|sk-|sha256~"
 )
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._/:%+-]{0,80}")
+
 # Names that hold a secret whatever the value looks like.
 _STRONG = (
     r"(?<!\[redacted:)[\w.-]*(?:password|passwd|passphrase|client[_-]?secret|secret[_-]?(?:access[_-]?)?key"
@@ -125,6 +127,11 @@ def is_sensitive_name(name: str) -> bool:
     """Whether a field, header or variable of this name holds a secret."""
     plain = _NOT_IN_NAME.sub("", name.lower())
     return plain in _SENSITIVE_NAMES or plain.endswith(_SENSITIVE_ENDINGS)
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether a text is a short name in which nothing can hide: most cells are."""
+    return _PLAIN_NAME.fullmatch(text) is not None and not _TRIGGER.search(text)
 
 
 def clean_text(text: str) -> str:
