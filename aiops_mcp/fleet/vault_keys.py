@@ -135,10 +135,14 @@ class FileKeys:
     def _write_beside(self, lines: list[str]) -> Path:
         path = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()
+            raise
         return path
 
     def _unusable(self, error: OSError) -> StorageFailed:

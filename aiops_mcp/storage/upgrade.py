@@ -27,7 +27,7 @@ def upgrade(connection: Connection) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", _script_location())
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     current = MigrationContext.configure(connection).get_current_revision()
@@ -40,3 +40,8 @@ def upgrade(connection: Connection) -> None:
                 "It was made by a newer version: upgrade this program, or use another database.",
             ) from error
     command.upgrade(config, "head")
+
+
+def _script_location() -> str:
+    """The folder of the migrations; ``%`` in it would be read as an interpolation."""
+    return str(Path(__file__).parent / "migrations").replace("%", "%%")
