@@ -83,11 +83,7 @@ _FIELDS: dict[str, tuple[str, int, _Value]] = {
     "memory.total": ("MiB", 0, _of(lambda g: g.memory_total_mb)),
     "memory.reserved": ("MiB", 470, _of(lambda g: g.memory_reserved_mb)),
     "memory.used": ("MiB", 0, _of(lambda g: g.memory_used_mb)),
-    "memory.free": (
-        "MiB",
-        0,
-        _of(lambda g: g.memory_total_mb - g.memory_used_mb - g.memory_reserved_mb),
-    ),
+    "memory.free": ("MiB", 0, _of(lambda g: g.memory_free_mb)),
     "compute_mode": ("", 0, _of(lambda _: "Default")),
     "utilization.gpu": ("%", 0, _whole_card(lambda g: g.utilization_gpu)),
     "utilization.memory": ("%", 0, _whole_card(lambda g: g.utilization_memory)),

@@ -135,14 +135,13 @@ def _card(driver: SimulatedDriver, gpu: SimulatedGpu) -> Iterable[_Entry]:
     yield _leaf("fan_speed", "Fan Speed", gpu.fan_speed, "%")
     yield _leaf("performance_state", "Performance State", gpu.performance_state)
     yield _reasons(gpu, "event" if driver.major >= 535 else "throttle")
-    free = gpu.memory_total_mb - gpu.memory_used_mb - gpu.memory_reserved_mb
     yield _group(
         "fb_memory_usage",
         "FB Memory Usage",
         _leaf("total", "Total", gpu.memory_total_mb, "MiB"),
         _leaf("reserved", "Reserved", gpu.memory_reserved_mb, "MiB"),
         _leaf("used", "Used", gpu.memory_used_mb, "MiB"),
-        _leaf("free", "Free", free, "MiB"),
+        _leaf("free", "Free", gpu.memory_free_mb, "MiB"),
     )
     yield _leaf("compute_mode", "Compute Mode", "Default")
     # Labels say Gpu in old drivers and GPU in new ones
@@ -196,7 +195,7 @@ def _mig_devices(gpu: SimulatedGpu) -> _Entry:
 
 
 def _mig_device(index: int, mig: SimulatedMigDevice) -> _Entry:
-    free = mig.memory_total_mb - mig.memory_used_mb
+    free = max(0, mig.memory_total_mb - mig.memory_used_mb)
     return _group(
         "mig_device",
         "MIG Device",

@@ -84,6 +84,11 @@ class SimulatedGpu:
     processes: tuple[SimulatedProcess, ...] = ()
     lost: bool = False
 
+    @property
+    def memory_free_mb(self) -> int:
+        """What is neither used nor reserved; the driver never tells less than nothing."""
+        return max(0, self.memory_total_mb - self.memory_used_mb - self.memory_reserved_mb)
+
 
 @dataclass(frozen=True)
 class SimulatedDriver:

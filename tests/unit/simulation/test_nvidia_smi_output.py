@@ -179,3 +179,12 @@ def test_the_xml_names_its_schema(version: str, schema: str) -> None:
     assert ("<power_readings>" in text) is (schema == "v11")
     assert ("<instant_power_draw>" in text) is (schema == "v13")
     assert ("<gpu_reset_status>" in text) is (schema == "v12")
+
+
+def test_free_memory_is_never_negative() -> None:
+    full = SimulatedGpu(
+        0, "G", "L4", "00000000:0E:00.0", 100, memory_used_mb=99, memory_reserved_mb=9
+    )
+    text = run("--query-gpu=memory.free", "--format=csv,noheader", driver=SimulatedDriver((full,)))
+    assert text == ("0 MiB\n", 0)
+    assert "<free>0 MiB</free>" in run("-q", "-x", driver=SimulatedDriver((full,)))[0]
