@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from aiops_mcp.backends.connect import NetworkConnect, own_secrets
@@ -45,6 +45,9 @@ from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.surfaces.guard import guard
+
+if TYPE_CHECKING:
+    from aiops_mcp.simulation.fleet import SimulatedFleet
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +145,7 @@ async def open_app(
         StorageFailed: the database or the key file cannot be used.
     """
     async with AsyncExitStack() as stack:
-        simulated = None
+        simulated = _simulated(settings, clock) if settings.demo else None
         database = Database(_database_url(settings))
         stack.push_async_callback(database.close)
         await database.migrate()
@@ -165,6 +168,8 @@ async def open_app(
             last_seen=LastSeenTable(database),
         )
         stack.push_async_callback(fleet.aclose)
+        if simulated:
+            await _register_simulated(registry, simulated)
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         shards = Shards(LeaseTable(database), purpose="health", holder=holder, clock=clock)
         context = Context(
@@ -192,6 +197,31 @@ def _database_url(settings: Settings) -> str:
     if settings.demo and settings.database_url is None:
         return f"sqlite+aiosqlite:///{settings.home / 'demo.sqlite'}"
     return settings.resolved_database_url()
+
+
+def _simulated(settings: Settings, clock: Callable[[], datetime]) -> "SimulatedFleet":
+    # Only the demo needs it, and it takes a third of a second to import.
+    from aiops_mcp.simulation.fleet import SimulatedFleet
+    from aiops_mcp.simulation.incident import read_incidents, start_incidents
+    from aiops_mcp.simulation.world import World
+
+    def seconds() -> float:
+        return clock().timestamp()
+
+    known = read_incidents(settings.demo_incidents_folder)
+    started = start_incidents(settings.demo_incidents, known, now=seconds())
+    return SimulatedFleet(World(settings.demo_seed, started, seconds))
+
+
+async def _register_simulated(registry: Registry, simulated: "SimulatedFleet") -> None:
+    """Put the simulated clusters beside whatever else the demo's database holds."""
+    known = {cluster.name: cluster for cluster in await registry.list(LOCAL_ADMIN)}
+    for new, credentials in simulated.registrations():
+        if new.name not in known:
+            await registry.register(new, credentials)
+        else:
+            # The seed may be another one than at the last start, and the tokens with it.
+            await registry.store_credentials(known[new.name].id, credentials)
 
 
 def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Vault:

@@ -136,6 +136,10 @@ class Settings(BaseSettings):
         description="Incidents of the simulated fleet, comma-separated NAME or NAME@TIME",
     )
 
+    demo_incidents_folder: Path | None = Field(
+        default=None, description="Folder with more incident files (YAML)"
+    )
+
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR, to stderr")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="text or json")
 

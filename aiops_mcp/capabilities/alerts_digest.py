@@ -123,10 +123,10 @@ def _standing(alert: Alert) -> str:
 
 def _clusters(group: Sequence[Alert], answered: int) -> str:
     names = list(dict.fromkeys(alert.cluster_name for alert in group))
+    shown = ",".join(names[:MOST_CLUSTERS_NAMED])
     if len(names) <= MOST_CLUSTERS_NAMED:
-        return ", ".join(names)
-    shown = ", ".join(names[:MOST_CLUSTERS_NAMED])
-    return f"{len(names)} of {answered}: {shown}, …"
+        return shown
+    return f"{len(names)} of {answered}: {shown},…"
 
 
 def _places(group: Sequence[Alert]) -> str | None:

@@ -38,12 +38,17 @@ def coverage_line(coverage: Coverage) -> str:
         f"{stale.cluster_name}: away, last seen {_age(stale.age_seconds)} ago"
         for stale in coverage.stale[:5]
     )
+    if coverage.offline:
+        parts.append(f"offline: {_some(coverage.offline)}")
     if coverage.skipped:
-        shown = ", ".join(coverage.skipped[:5]) + (", …" if len(coverage.skipped) > 5 else "")
-        parts.append(f"no such backend in {len(coverage.skipped)}: {shown}")
+        parts.append(f"not asked: {_some(coverage.skipped)}")
     if coverage.simulated:
         parts.append("simulated fleet")
     return "; ".join(parts)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _first_words(text: str, most: int = 90) -> str:

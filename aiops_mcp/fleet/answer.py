@@ -73,7 +73,14 @@ class FleetAnswer(Generic[T]):
                 for answer in succeeded
                 if answer.stale_as_of is not None
             ),
-            skipped=tuple(f"{answer.cluster.name} ({answer.skipped})" for answer in skipped),
+            offline=tuple(
+                answer.cluster.name for answer in skipped if answer.skipped == OFFLINE
+            ),
+            skipped=tuple(
+                f"{answer.cluster.name} ({answer.skipped})"
+                for answer in skipped
+                if answer.skipped != OFFLINE
+            ),
             simulated=any(answer.cluster.is_simulated for answer in self.answers),
         )
 

@@ -33,21 +33,23 @@ class StaleAnswer(Entity):
 class Coverage(Entity):
     """``succeeded`` of ``queried`` clusters answered; the rest stands in ``failures``.
 
-    Stale answers count as succeeded and are listed. ``skipped`` are clusters that could not be
-    asked (no such backend there), which is neither success nor failure.
+    ``offline`` are clusters known to be away, which were not asked: the answer lacks them all the
+    same. ``skipped`` have no such backend, which is neither success nor failure. Stale answers
+    count as succeeded and are listed.
     """
 
     queried: int
     succeeded: int
     failures: tuple[ClusterFailure, ...] = ()
     stale: tuple[StaleAnswer, ...] = ()
+    offline: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     simulated: bool = False
 
     @property
     def text(self) -> str:
         """For people and models: ``11 of 12 clusters answered``."""
-        return f"{self.succeeded} of {self.queried} clusters answered"
+        return f"{self.succeeded} of {self.queried + len(self.offline)} clusters answered"
 
 
 class ClusterRef(Entity):

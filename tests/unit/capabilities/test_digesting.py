@@ -48,15 +48,16 @@ def test_coverage_names_who_failed_who_is_stale_and_who_was_skipped():
             stale=(
                 StaleAnswer(cluster_name="far-1", as_of="2026-11-25T00:00:00Z", age_seconds=7200),
             ),
-            skipped=("d-1",),
+            offline=("o-1", "o-2"),
+            skipped=("d-1 (no Prometheus)",),
             simulated=True,
         )
     )
-    assert line.startswith("3 of 9 clusters answered; c-0: X why; ")
+    assert line.startswith("3 of 11 clusters answered; c-0: X why; ")
     assert "second line" not in line
     assert "1 more failed" in line
     assert "far-1: away, last seen 2h ago" in line
-    assert "no such backend in 1: d-1" in line
+    assert "offline: o-1, o-2; not asked: d-1 (no Prometheus)" in line
     assert line.endswith("simulated fleet")
 
 

@@ -348,7 +348,7 @@ async def test_an_offline_cluster_is_told_of_but_not_waited_for(fakes, clock):
     fleet = fakes.make_fleet([fakes.cluster("aaa"), gone], clock)
     answer = await ask(fleet, name_of)
     assert [one.value for one in answer.succeeded()] == ["aaa"]
-    assert answer.coverage().skipped == ("bbb (offline)",)
+    assert (answer.coverage().offline, answer.coverage().skipped) == (("bbb",), ())
     named = await ask(fleet, name_of, ["bbb"])
     assert [one.value for one in named.answers] == ["bbb"]
 
@@ -401,7 +401,7 @@ async def test_what_is_too_old_stands_no_more(fakes, clock):
     fleet = fakes.make_fleet([far], clock, last_seen=store, last_seen_hours=1)
     clock.advance(3601)
     answer = await ask(fleet, name_of, keep_last_seen=TEXT)
-    assert answer.coverage().skipped == ("far-1 (offline)",)
+    assert answer.coverage().offline == ("far-1",)
 
 
 async def test_last_seen_is_written_once_a_minute(fakes, clock):
