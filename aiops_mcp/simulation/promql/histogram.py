@@ -99,8 +99,14 @@ def _rising(counts: Floats) -> Floats:
     return out
 
 
-def quantile(q: Floats) -> BucketFunction:
-    """The q-quantile; ``q`` has shape (T,)."""
+def quantiles(vector: Vector, q: Floats, notes: Notes) -> Vector:
+    """The q-quantile of each histogram, ``q`` of shape (T,); infinite for q outside [0, 1]."""
+    inner = per_histogram(vector, _quantile(q), notes)
+    values = np.where(q < 0, -math.inf, np.where(q > 1, math.inf, inner.values))
+    return Vector(inner.labels, values, inner.present)
+
+
+def _quantile(q: Floats) -> BucketFunction:
 
     def compute(bounds: Floats, counts: Floats, times: Chosen) -> Floats:
         wanted = q[times]
@@ -117,9 +123,7 @@ def quantile(q: Floats) -> BucketFunction:
         result = lower + (bounds[bucket] - lower) * within
         result = np.where((bucket == 0) & (bounds[0] <= 0), bounds[0], result)
         result = np.where(bucket == bounds.shape[0] - 1, bounds[-2], result)
-        result = np.where((observed == 0) | np.isnan(wanted), math.nan, result)
-        outside = np.where(wanted < 0, -math.inf, math.inf)
-        return np.where((wanted < 0) | (wanted > 1), outside, result)
+        return np.where((observed == 0) | np.isnan(wanted), math.nan, result)
 
     return compute
 

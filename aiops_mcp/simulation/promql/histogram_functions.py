@@ -19,7 +19,7 @@ from aiops_mcp.simulation.promql.store import Floats
 def _histogram_quantile(call: Invocation) -> Value:
     q = call.scalar(0)
     call.evaluator.warn_quantile(q)
-    return histogram.per_histogram(call.vector(1), histogram.quantile(q), call.evaluator.notes)
+    return histogram.quantiles(call.vector(1), q, call.evaluator.notes)
 
 
 def _histogram_quantiles(call: Invocation) -> Value:
@@ -28,7 +28,7 @@ def _histogram_quantiles(call: Invocation) -> Value:
     for position in range(2, call.count):
         q = call.scalar(position)
         call.evaluator.warn_quantile(q)
-        one = histogram.per_histogram(vector, histogram.quantile(q), call.evaluator.notes)
+        one = histogram.quantiles(vector, q, call.evaluator.notes)
         text = plain(float(q[0])) if q.size else ""
         text = text if "." in text or not text[-1:].isdigit() else f"{text}.0"
         parts.append(relabel(one, lambda known, t=text: labels_from({**dict(known), label: t})))

@@ -55,7 +55,9 @@ def fit(block: WindowBlock) -> tuple[Floats, Floats, Floats, Mask]:
     lengths = block.counts
     rows, steps = len(block.labels), int(block.lo.size)
     seconds = _seconds(block.timestamps)
-    level = _Moments(seconds, block.values, np.zeros_like(seconds), np.zeros_like(block.values))
+    # No line goes through an infinite value: it must not survive in one of the sums alone.
+    values = np.where(np.isinf(block.values), np.nan, block.values)
+    level = _Moments(seconds, values, np.zeros_like(seconds), np.zeros_like(block.values))
     total = _Moments(
         np.zeros(steps), np.zeros((rows, steps)), np.zeros(steps), np.zeros((rows, steps))
     )

@@ -174,3 +174,21 @@ def test_topk_over_many_steps_picks_at_each_step(make_store):
     assert chosen("bottomk(2, x)") == ["ad", "bd", "ad", "bd"]
     assert chosen("topk(scalar(x{i='b'}), x)") == ["bc", "abd", "ab", "c"]
     assert chosen("limitk(1, x)") == ["a", "a", "a", "a"]
+
+
+def test_no_line_goes_through_infinity(make_store):
+    engine = Engine(make_store({"x": "1 2 +Inf 4 5 6 7"}))
+    for query in ("deriv(x[70s])", "predict_linear(x[70s], 60)"):
+        assert np.isnan(engine.instant(query, 75_000).value.values).all()
+    assert engine.instant("predict_linear(x[50s], 15)", 90_000).value.values == pytest.approx(8)
+
+
+def test_histograms_whose_buckets_come_and_go(make_store):
+    store = make_store(
+        {'h{le="1"}': "2 2 stale", 'h{le="2"}': "4 stale 4", 'h{le="+Inf"}': "4 4 4"}
+    )
+    value = Engine(store).range("histogram_quantile(0.5, h)", 0, 30_000, 15_000).value
+    assert value.present.all()
+    assert value.values.tolist() == [[1, 1, 1]]
+    value = Engine(store).range("histogram_quantile(0.75, h)", 0, 30_000, 15_000).value
+    assert value.values.tolist() == [[1.5, 1, 1.5]]
