@@ -5,10 +5,10 @@ planned by `pushdown`. Caching and partial answers are those of `Fleet.ask`. Kno
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiops_mcp.errors import InputError
 from aiops_mcp.fleet import cost, pushdown
@@ -85,10 +85,9 @@ class FleetMetrics:
         async def ask(access: Access) -> Results:
             client = await access.prometheus()
             at = None if time is None else time.timestamp()
-            answers = await asyncio.gather(
-                *(client.query(text, time=at, timeout=timeout) for text in question.plan.queries)
+            return await _all_told(
+                [client.query(text, time=at, timeout=timeout) for text in question.plan.queries]
             )
-            return tuple(_told(answer) for answer in answers)
 
         answer = await self._fleet.ask_chosen(
             chosen,
@@ -138,15 +137,14 @@ class FleetMetrics:
 
         async def ask(access: Access) -> Results:
             client = await access.prometheus()
-            answers = await asyncio.gather(
-                *(
+            return await _all_told(
+                [
                     client.query_range(
                         text, start=grid.start, end=grid.end, step=grid.step, timeout=timeout
                     )
                     for text in question.plan.queries
-                )
+                ]
             )
-            return tuple(_told(answer) for answer in answers)
 
         settings = self._settings
         ttl = settings.ttl_range_query_long if length > 3600 else settings.ttl_range_query_short
@@ -236,6 +234,13 @@ class FleetMetrics:
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+async def _all_told(queries: "Sequence[Coroutine[Any, Any, PrometheusAnswer]]") -> Results:
+    """Results of a plan's queries; the usual single one is awaited without a task of its own."""
+    if len(queries) == 1:
+        return (_told(await queries[0]),)
+    return tuple(_told(answer) for answer in await asyncio.gather(*queries))
 
 
 def _told(answer: "PrometheusAnswer") -> Told:

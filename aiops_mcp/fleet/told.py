@@ -33,11 +33,13 @@ Results = tuple[Told, ...]
 
 
 def size_of(results: Results) -> int:
-    """About how many bytes the results take in memory."""
+    """About how many bytes the results take in memory; the labels are those of the first series."""
     total = 512
     for told in results:
-        for series in told.series:
-            total += 400 + 120 * len(series.metric) + 130 * len(series.values)
+        if told.series:
+            labels = len(told.series[0].metric)
+            points = sum(len(series.values) for series in told.series)
+            total += (400 + 120 * labels) * len(told.series) + 130 * points
     return total
 
 
