@@ -101,7 +101,7 @@ class KubernetesClient:
         where = resource_path(path, namespace, name)
         return self._object(await self._get(where, timeout=timeout))
 
-    async def watch(
+    def watch(
         self,
         path: str,
         *,
@@ -111,14 +111,9 @@ class KubernetesClient:
         resource_version: str | None = None,
     ) -> AsyncGenerator[WatchEvent]:
         """Changes without end, as `watch_objects` tells them."""
-        events = watch_objects(
-            self,
-            resource_path(path, namespace),
-            _selectors(label_selector, field_selector),
-            resource_version,
-        )
-        async for event in events:
-            yield event
+        where = resource_path(path, namespace)
+        selectors = _selectors(label_selector, field_selector)
+        return watch_objects(self, where, selectors, resource_version)
 
     async def pod_logs(
         self,

@@ -13,8 +13,12 @@ from typing import Any
 
 import orjson
 import wsproto.events
-from httpx2.websockets import AsyncWebSocketSession, HTTPXWSException, WebSocketUpgradeError
-from wsproto.utilities import ProtocolError
+from httpx2.websockets import (
+    AsyncWebSocketSession,
+    HTTPXWSException,
+    WebSocketDisconnect,
+    WebSocketUpgradeError,
+)
 
 from aiops_mcp.backends import faults
 from aiops_mcp.backends.http import HttpClient, Target
@@ -33,6 +37,7 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
 _FRAME_BYTES = 1024 * 1024
 _PING_SECONDS = 5.0  # as client-go
+_MALFORMED = frozenset({1002, 1007, 1009})  # RFC 6455: protocol error, bad data, too big
 _PONG_SECONDS = 60.0
 
 
@@ -163,10 +168,6 @@ async def _converse(
         refused = error.response
         answer = Answer(refused.status_code, dict(refused.headers), refused.content)
         raise faults.refused(http.target, answer, kubernetes_refusal(answer)) from error
-    except ExceptionGroup as group:
-        if group.split(ProtocolError)[1] is not None:
-            raise
-        raise _broken(http.target, "its frames are malformed") from group
     except HTTPXWSException as error:
         raise ClusterUnreachable(
             f"{http.target}: the WebSocket was closed before it was open.",
@@ -181,8 +182,10 @@ async def _receive(
     while True:
         try:
             event = await session.receive()
-        except HTTPXWSException:
-            return None  # closed: complete when the status has come
+        except HTTPXWSException as closed:
+            if isinstance(closed, WebSocketDisconnect) and closed.code in _MALFORMED:
+                return _broken(target, "its frames are malformed or too large")
+            return None  # complete when the status has come
         try:
             if isinstance(event, wsproto.events.BytesMessage):
                 output.add(bytes(event.data))

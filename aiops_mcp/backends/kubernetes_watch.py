@@ -116,7 +116,9 @@ async def watch_objects(
     """
     known = _Known(resource_version)
     failures = 0
+    fruitless = 0
     while True:
+        before = known.version
         try:
             if not known.version:
                 for event in await _listed(client, path, selectors, known):
@@ -125,13 +127,22 @@ async def watch_objects(
                 async for event in events:
                     failures = 0
                     yield event
+            expired = False
         except _Expired:
-            known.version = None
+            expired = True
         except (ClusterUnreachable, QueryTimeout, BackendMisbehaved):
             failures += 1
             if failures >= MAX_FAILURES:
                 raise
             await sleep(pause_before(failures, None, jitter()))
+            continue
+        if not expired and known.version != before:
+            fruitless = 0
+            continue
+        # A server that hangs up or forgets at once must not be asked without a pause.
+        known.version = None if expired else known.version
+        fruitless += 1
+        await sleep(pause_before(fruitless, None, jitter()))
 
 
 async def _listed(
