@@ -4,6 +4,8 @@ A grammar of its own, because the parser library reads literals only. It yields 
 a formula where the length depends on the query's step or range.
 """
 
+import math
+
 from aiops_mcp.promql.tokens import Token, fault, parse_duration, parse_number
 from aiops_mcp.promql.tree import Duration, DurationFormula, combine
 
@@ -73,7 +75,10 @@ class DurationReader:
                 raise fault(self._query, f'bad duration syntax: "{token.text}"', token.start)
             return value
         if token.kind == "number":
-            return round(parse_number(token.text) * 1000)
+            seconds = parse_number(token.text)
+            if math.isinf(seconds):
+                raise fault(self._query, "duration out of range", token.start)
+            return round(seconds * 1000)
         if token.text == "(":
             inner = self.expression()
             self._expect(")")

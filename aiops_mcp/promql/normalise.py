@@ -12,8 +12,9 @@ from aiops_mcp.errors import InvalidPromql
 from aiops_mcp.promql.durations import DurationReader
 from aiops_mcp.promql.quoting import quote, unquote
 from aiops_mcp.promql.tokens import Token, fault, parse_duration, parse_number
-from aiops_mcp.promql.tree import Duration
+from aiops_mcp.promql.tree import MAX_DURATION_MS, Duration
 
+_MAX_TIME_S = 2.0**53
 STRING_MARK = "\u00a7"
 
 
@@ -143,6 +144,8 @@ class _Normaliser:
         reader = DurationReader(self._query, self._tokens, self._index)
         duration = reader.expression() if positive else reader.signed()
         self._index = reader.index
+        if isinstance(duration, int) and abs(duration) > MAX_DURATION_MS:
+            raise fault(self._query, "duration out of range", start)
         if positive and isinstance(duration, int) and duration <= 0:
             raise fault(self._query, "duration must be greater than 0", start)
         self._out.durations.append(duration)
@@ -169,10 +172,10 @@ class _Normaliser:
     def _milliseconds(self, token: Token) -> int:
         if token.kind == "duration":
             return parse_duration(token.text) or 0
-        try:
-            return round(parse_number(token.text) * 1000)
-        except OverflowError as error:
-            raise self._out_of_bounds(token) from error
+        seconds = parse_number(token.text)
+        if seconds > _MAX_TIME_S:
+            raise self._out_of_bounds(token)
+        return round(seconds * 1000)
 
     def _out_of_bounds(self, token: Token) -> InvalidPromql:
         return fault(

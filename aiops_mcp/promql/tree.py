@@ -17,6 +17,8 @@ At: TypeAlias = int | Literal["start", "end"]
 METRIC_NAME = "__name__"
 COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
+MAX_DURATION_MS = 2**63 // 1_000_000
+"""Prometheus counts durations in nanoseconds, in 64 bits."""
 SCALAR_FUNCTIONS = frozenset(
     {"scalar", "time", "pi", "start", "end", "range", "step", "min_of", "max_of"}
 )
@@ -194,10 +196,14 @@ def duration_ms(duration: Duration, *, step_ms: int, range_ms: int) -> int:
 
     Raises:
         ZeroDivisionError: when the formula divides by zero.
+        OverflowError: when the result is longer than Prometheus can count.
     """
     if isinstance(duration, int):
         return duration
-    return round(_seconds(duration, step_ms, range_ms) * 1000)
+    milliseconds = round(_seconds(duration, step_ms, range_ms) * 1000)
+    if abs(milliseconds) > MAX_DURATION_MS:
+        raise OverflowError("duration out of range")
+    return milliseconds
 
 
 def _seconds(duration: Duration, step_ms: int, range_ms: int) -> float:

@@ -177,8 +177,8 @@ class Evaluator:
         step = self.evaluation_interval_ms if node.step is None else self._length(node.step, grid)
         # Steps lie on multiples of the step, wherever the query starts.
         first = (int(ends.min()) - range_ms) // step * step + step
+        self._limit((int(ends.max()) - first) // step + 1)
         times = np.arange(first, int(ends.max()) + 1, step, dtype=np.int64)
-        self._limit(times.size)
         if times.size:
             following = ends[np.searchsorted(ends, times)]
             times = times[times > following - range_ms]

@@ -174,6 +174,10 @@ def test_duration_arithmetic_counts_in_seconds(op, expected):
         ("1 (b)", 2, 'unexpected "("'),
         ("1 == 1", 0, "BOOL"),
         ("1 + info(up, sum(a))", 4, "label selectors"),
+        ("a[1e30]", 2, "out of range"),
+        ("a[1e999]", 2, "out of range"),
+        ("a offset 1e30", 9, "out of range"),
+        ("a @ 1e30", 4, "out of bounds"),
         ("-on", 1, 'unexpected identifier "on"'),
     ],
 )

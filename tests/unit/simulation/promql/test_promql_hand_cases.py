@@ -107,6 +107,10 @@ def test_limits(make_store):
     with pytest.raises(QueryFailed, match="too many samples"):
         Engine(store, max_samples=10).range("x", 0, 900_000, 15_000)
     with pytest.raises(QueryFailed, match="too many samples"):
+        Engine(store).instant("sum_over_time(x[200y:1ms])", 0)
+    with pytest.raises(QueryFailed, match="out of range"):
+        Engine(store).range("sum_over_time(x[step() ^ 9])", 0, 9_000_000, 9_000_000)
+    with pytest.raises(QueryFailed, match="too many samples"):
         Engine(store, max_samples=50).instant("sum_over_time(x[10m:1s])", 900_000)
     ticks = iter(range(100))
     slow = Engine(store, clock=lambda: float(next(ticks)))
