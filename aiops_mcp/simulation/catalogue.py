@@ -38,7 +38,8 @@ class Measure(Spec):
     ``state`` follows a truth of the entity: as a number, ``enum`` as 0/1 for each value of that
     label, ``label`` as 1 while active with the state as that label's value, or ``equals``.
     Histograms have a lognormal ``median`` (times ``median_scale``) observed ``base`` times a
-    second. ``info`` are the entity's info labels to carry; without the size ``needs``, no series.
+    second. ``info`` are the entity's info labels to carry; without the size ``needs``, no
+    series; one that ``outlives`` its entity stays when that is gone.
     """
 
     type: Literal["counter", "gauge", "histogram"] = "gauge"
@@ -65,6 +66,7 @@ class Measure(Spec):
     sigma: float = 0.8
     buckets: str = "web"
     needs: str | None = None
+    outlives: bool = False
 
 
 class Group(Spec):
@@ -156,7 +158,7 @@ class Expansion:
             floor=-math.inf if base < 0 else 0.0,
             ceiling=measure.ceiling,
             whole=measure.whole,
-            present=entity.present,
+            present=None if measure.outlives else entity.present,
             resets=entity.starts if counter else (),
             curves=() if counter else curves,
             bend=rate_bend(curves) if counter else None,

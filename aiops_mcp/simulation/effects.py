@@ -109,7 +109,7 @@ class EffectWriter:
     @_write.register
     def _(self, effect: CrashLoop, cluster: SimulatedCluster, span: _Span) -> None:
         crash = Crash(effect.run, effect.reason, effect.exit_code, effect.message)
-        for pod in _pods(cluster, effect.workload)[: effect.pods]:
+        for pod in _pods(cluster, effect.workload)[effect.first :][: effect.pods]:
             history = crash_looping(pod.history, span.start, span.end, crash)
             struck = replace(pod, history=history)
             _swap(cluster, pod, struck)

@@ -78,11 +78,15 @@ class BendMetric(Effect):
 
 
 class CrashLoop(Effect):
-    """Containers of a workload (``namespace/name``) die after each ``run`` and are restarted."""
+    """Containers of a workload (``namespace/name``) die after each ``run`` and are restarted.
+
+    It strikes ``pods`` of its pods from number ``first`` on.
+    """
 
     effect: Literal["crash_loop"]
     workload: str
     pods: int = 1
+    first: int = 0
     run: Seconds = 45.0
     reason: str = "Error"
     exit_code: int = 1
@@ -208,6 +212,8 @@ class Truth(Spec):
     name: str | None = None
     affected: tuple[str, ...] = ()
     alerts: tuple[ExpectedAlert, ...] = ()
+    tolerated: tuple[str, ...] = ()
+    """Names of further alerts that may fire in the struck clusters."""
     red_herring: bool = False
     remedy: str = ""
 

@@ -227,7 +227,9 @@ class Builder:
         role = "gpu" if work.nodes == "gpu" else "worker"
         fitting = [node for node in nodes if role in node.schedulable_roles]
         if work.gpus and self._free_gpus:
-            fitting = [node for node in nodes if node.name == self._free_gpus[0][0].node]
+            free = [gpu.node for gpu, _ in self._free_gpus]
+            most = max(free, key=free.count)
+            fitting = [node for node in nodes if node.name == most]
         chosen = min(fitting or nodes, key=lambda node: self._taken.get(node.name, 0))
         self._taken[chosen.name] = self._taken.get(chosen.name, 0) + 1
         return chosen

@@ -6,6 +6,11 @@ from aiops_mcp.simulation.kubernetes.resources import Resource, groups_of
 from aiops_mcp.simulation.kubernetes.view import Json
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+IN_ALL = frozenset(
+    {"pods", "services", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"}
+)
+"""What ``kubectl get all`` shows."""
+
 _REVIEWS = {
     "authorization.k8s.io": ("SelfSubjectAccessReview", "SelfSubjectRulesReview"),
     "authentication.k8s.io": ("TokenReview", "SelfSubjectReview"),
@@ -45,6 +50,7 @@ def api_resource_list(group: str, resources: Sequence[Resource]) -> Json:
                 "kind": one.kind,
                 "verbs": list(one.verbs),
                 "shortNames": list(one.short),
+                **({"categories": ["all"]} if one.plural in IN_ALL else {}),
             }
         )
         entries.extend(
@@ -113,6 +119,8 @@ def _aggregated_resource(one: Resource) -> Json:
     }
     if one.short:
         entry["shortNames"] = list(one.short)
+    if one.plural in IN_ALL:
+        entry["categories"] = ["all"]
     if one.subresources:
         entry["subresources"] = [
             {"subresource": sub, "responseKind": kind, "verbs": ["get", "create"]}
