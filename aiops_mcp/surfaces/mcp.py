@@ -7,6 +7,7 @@ project imports the MCP libraries.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from aiops_mcp.errors import InputError
@@ -15,6 +16,7 @@ from aiops_mcp.settings import Settings
 from aiops_mcp.surfaces.auth import Authenticator
 from aiops_mcp.surfaces.guard import TOKEN_BUDGET
 from aiops_mcp.surfaces.mcp_access import BearerVerifier, PrincipalOf, current_principal
+from aiops_mcp.surfaces.mcp_direct import DirectCalls
 from aiops_mcp.surfaces.mcp_plan import OneTimeHandles
 from aiops_mcp.surfaces.mcp_prompts import Completer, TextPrompt, completion_handler
 from aiops_mcp.surfaces.mcp_resources import (
@@ -144,8 +146,16 @@ def http_part(
     older protocols a session, and with it change notifications and questions; several replicas
     without sticky routing turn it off.
     """
+    short_way = Middleware(
+        DirectCalls,
+        path=path,
+        tool_of=server.reading_tool,
+        server_info={"name": server.name, "version": str(server.version)},
+        guarded=server.auth is not None,
+    )
     app = server.http_app(
         path=path,
+        middleware=[short_way],
         stateless_http=not sessions,
         host_origin_protection=True,
         allowed_hosts=[settings.host, *settings.allowed_hosts],

@@ -90,6 +90,13 @@ class FleetServer(FastMCP[Any]):
         self.add_tool(tool)
         self._operation_tools[tool.name] = tool
 
+    def reading_tool(self, name: str) -> OperationTool | None:
+        """The tool of this name, where the caller has it and its call needs no stream."""
+        tool = self._operation_tools.get(name)
+        if tool is None or self.middleware or not tool.only_reads or not tool.is_offered():
+            return None
+        return tool
+
     async def _on_call_tool(
         self, ctx: ServerRequestContext, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | BaseModel:

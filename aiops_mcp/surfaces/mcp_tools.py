@@ -15,7 +15,7 @@ from pydantic import PrivateAttr
 from aiops_mcp.errors import AiopsError, InputError
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.principal import Principal
-from aiops_mcp.operation import Call, Effect, Input, Invoke, Operation
+from aiops_mcp.operation import Call, Effect, Input, Invoke, Operation, Progress
 from aiops_mcp.surfaces.arguments import parse_arguments
 from aiops_mcp.surfaces.guard import digest_payload, guard
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
@@ -94,10 +94,17 @@ class OperationTool(Tool):
             return InputRequiredToolResult(result)
         return ToolResult.from_mcp_result(result)
 
-    async def call(self, arguments: Mapping[str, Any]) -> CallToolResult | InputRequiredResult:
+    @property
+    def only_reads(self) -> bool:
+        """Whether a call asks nobody anything and changes nothing."""
+        return self._operation.effect is Effect.READ
+
+    async def call(
+        self, arguments: Mapping[str, Any], *, progress: Progress | None = None
+    ) -> CallToolResult | InputRequiredResult:
         """Run the operation; whatever goes wrong is a result, never a protocol error."""
         try:
-            return await self._answer(arguments)
+            return await self._answer(arguments, progress or _report_progress)
         except AiopsError as error:
             return error_result(error)
         except Exception:  # noqa: BLE001 - the edge: the cause is for the log, not the caller
@@ -109,9 +116,11 @@ class OperationTool(Tool):
                 )
             )
 
-    async def _answer(self, arguments: Mapping[str, Any]) -> CallToolResult | InputRequiredResult:
+    async def _answer(
+        self, arguments: Mapping[str, Any], progress: Progress
+    ) -> CallToolResult | InputRequiredResult:
         operation = self._operation
-        call = Call(self._surroundings.principal_of(), "mcp", _report_progress)
+        call = Call(self._surroundings.principal_of(), "mcp", progress)
         if is_two_step(operation):
             return await self._plan_or_apply(arguments, call)
         request = parse_arguments(operation.request_type, arguments, caller=operation.name)
