@@ -90,7 +90,7 @@ async def discover(kubernetes: ClusterApi, cluster: Cluster) -> Discovered:
             f"Cluster {cluster.name} answers, but lets nothing be looked at.",
             "Store credentials that may list nodes, services and pods.",
         ) from next(iter(notes.refused.values()))
-    platform, platform_version = await _platform(kubernetes, groups, version)
+    platform, platform_version = await _platform(kubernetes, cluster, groups, version)
     found = find_services(services, cluster.api_server_url)
     return Discovered(
         capabilities=_capabilities(cluster, nodes, pods, groups, found),
@@ -148,13 +148,14 @@ async def _groups(kubernetes: ClusterApi) -> frozenset[str]:
 
 
 async def _platform(
-    kubernetes: ClusterApi, groups: frozenset[str], version: Object
+    kubernetes: ClusterApi, cluster: Cluster, groups: frozenset[str], version: Object
 ) -> tuple[Platform, str | None]:
     plain = str(version["gitVersion"]) if version.get("gitVersion") else None
     if _OPENSHIFT_GROUP in groups:
         path = "/apis/config.openshift.io/v1/clusterversions/version"
         return Platform.OPENSHIFT, await _read(kubernetes, path, _openshift_version) or plain
-    if groups & _MICROSHIFT_GROUPS:
+    # Its groups are optional, so that their absence does not speak against what was registered.
+    if groups & _MICROSHIFT_GROUPS or cluster.platform is Platform.MICROSHIFT:
         path = "/api/v1/namespaces/kube-public/configmaps/microshift-version"
         return Platform.MICROSHIFT, await _read(kubernetes, path, _microshift_version) or plain
     return Platform.KUBERNETES, plain

@@ -16,6 +16,8 @@ SHARDS = 16
 TAKEN_AT_ONCE = 2
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10.0
+TAKE_MORE_SECONDS = 0.1
+"""Time for other replicas to take their part; a lone one has everything within a second."""
 
 
 class Leases(Protocol):
@@ -41,6 +43,7 @@ class Shards:
         self._purpose = purpose
         self._holder = holder
         self._clock = clock
+        self._renewed_at: datetime | None = None
         self.held: set[int] = set(range(SHARDS)) if leases is None else set()
 
     def is_ours(self, cluster_id: UUID) -> bool:
@@ -55,8 +58,7 @@ class Shards:
         if leases is None:
             return False
         try:
-            kept = {shard for shard in self.held if await self._acquire(leases, shard)}
-            self.held = kept
+            kept = await self._kept(leases)
             taken: set[int] = set()
             for shard in range(SHARDS):
                 if len(taken) == TAKEN_AT_ONCE:
@@ -66,6 +68,7 @@ class Shards:
             self.held = kept | taken
         except StorageFailed:
             self.held = set()
+            self._renewed_at = None
             return False
         return bool(taken)
 
@@ -79,6 +82,15 @@ class Shards:
                 await self._leases.release(self._name(shard), self._holder)
             except StorageFailed:
                 return  # they run out by themselves
+
+    async def _kept(self, leases: Leases) -> set[int]:
+        """What is still ours; asked no more often than leases need it."""
+        now = self._clock()
+        if self._renewed_at is not None and now - self._renewed_at < LEASE / 4:
+            return self.held
+        kept = {shard for shard in self.held if await self._acquire(leases, shard)}
+        self._renewed_at = now
+        return kept
 
     async def _acquire(self, leases: Leases, shard: int) -> bool:
         return await leases.acquire(self._name(shard), self._holder, now=self._clock(), ttl=LEASE)

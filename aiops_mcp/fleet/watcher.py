@@ -21,7 +21,7 @@ from aiops_mcp.fleet.access import Clients
 from aiops_mcp.fleet.checkup import look_at
 from aiops_mcp.fleet.discovery import discover
 from aiops_mcp.fleet.health import Finding, Reachability
-from aiops_mcp.fleet.shards import RENEW_SECONDS, Shards
+from aiops_mcp.fleet.shards import RENEW_SECONDS, TAKE_MORE_SECONDS, Shards
 from aiops_mcp.models.cluster import (
     Cluster,
     ClusterCapabilities,
@@ -117,9 +117,9 @@ class Watcher:
             while True:
                 now = loop.time()
                 if now >= renew:
-                    # While there is something to take, look again soon.
                     took = await self._shards.renew()
-                    renew = now + (LOOK_AROUND_SECONDS if took else RENEW_SECONDS)
+                    renew = now + (TAKE_MORE_SECONDS if took else RENEW_SECONDS)
+                    look_around = now if took else look_around
                 if now >= look_around:
                     await self._look_around(now)
                     look_around = now + LOOK_AROUND_SECONDS

@@ -262,6 +262,13 @@ async def test_platform_and_version(fakes, groups, objects, platform, version):
     assert (found.platform, found.platform_version) == (platform, version)
 
 
+async def test_a_registered_microshift_stays_one_without_its_optional_groups(fakes):
+    home = fakes.cluster("aaa", platform=Platform.MICROSHIFT)
+    assert (await discover(Api(), home)).platform is Platform.MICROSHIFT
+    shown = Api(["config.openshift.io"])
+    assert (await discover(shown, home)).platform is Platform.OPENSHIFT
+
+
 def node(name, count=None, product=None, **capacity):
     labels = {"nvidia.com/gpu.present": "true"} if count or product else {}
     labels |= {"nvidia.com/gpu.count": str(count)} if count else {}

@@ -4,9 +4,11 @@ import pytest
 
 from aiops_mcp.errors import (
     BackendRefused,
+    BackendUnauthorized,
     CircuitOpen,
     ClusterUnreachable,
     QueryTimeout,
+    StorageFailed,
 )
 from aiops_mcp.fleet.access import BackendMissing
 from aiops_mcp.fleet.fleet import CacheRule
@@ -126,8 +128,101 @@ async def test_bounded_concurrency_and_a_common_deadline(fakes, clock):
     assert most == 2
     assert loop_time() - began == pytest.approx(10, abs=0.01)
     assert len(answer.succeeded()) == 6  # three rounds of 3 s fit in 10 s
-    assert "no slot" in answer.answers[8].error.message or answer.answers[8].error
-    assert fleet.breakers.of(clusters[8].id, "prometheus").admit()
+    assert "no slot came free" in answer.answers[8].error.message
+
+
+async def test_who_got_no_slot_is_not_blamed(fakes, clock):
+    clusters = [fakes.cluster("aaa"), fakes.cluster("bbb")]
+    fleet = fakes.make_fleet(clusters, clock, concurrency=1)
+
+    async def hang_first(access):
+        if access.cluster.name == "aaa":
+            await asyncio.Event().wait()
+
+    for _ in range(6):
+        answer = await ask(fleet, hang_first, deadline=1.0)
+    assert isinstance(answer.answers[0].error, CircuitOpen)
+    assert answer.answers[1].error is None
+
+
+async def test_one_cluster_alone_whatever_its_state(fakes, clock):
+    gone = fakes.cluster("bbb", state=ClusterState.OFFLINE)
+    fleet = fakes.make_fleet([gone], clock)
+    answer = await fleet.ask_one(gone, name_of, backend="kubernetes")
+    assert (answer.value, answer.cluster, answer.status) == ("bbb", gone, AnswerStatus.SUCCESS)
+
+
+async def test_refused_credentials_are_looked_up_anew(fakes, clock):
+    home = fakes.cluster("aaa")
+    connect = fakes.FakeConnect({("prometheus", "aaa"): fakes.FakePrometheus(None)})
+    fleet = fakes.make_fleet([home], clock, connect)
+
+    async def question(access):
+        await access.prometheus()
+        raise BackendUnauthorized("401", http_status=401)
+
+    for _ in range(6):
+        answer = await ask(fleet, question)
+        assert isinstance(answer.answers[0].error, BackendUnauthorized)
+    assert len(connect.built) == 6
+
+
+async def test_each_backend_keeps_its_own_answers(fakes, clock):
+    fleet = fakes.make_fleet([fakes.cluster("aaa")], clock)
+    rule = CacheRule(("q",), ttl=30)
+    values = iter([1, 2])
+
+    async def question(access):
+        return next(values)
+
+    first = await ask(fleet, question, cache=rule)
+    other = await ask(fleet, question, cache=rule, backend="loki")
+    assert (first.answers[0].value, other.answers[0].value) == (1, 2)
+
+
+async def test_a_longer_deadline_does_not_join_a_shorter_ones_call(fakes, clock):
+    fleet = fakes.make_fleet([fakes.cluster("aaa")], clock)
+    rule = CacheRule(("q",), ttl=30)
+
+    async def slow(access):
+        await asyncio.sleep(5)
+        return "done"
+
+    short, long = await asyncio.gather(
+        ask(fleet, slow, cache=rule, deadline=1.0), ask(fleet, slow, cache=rule, deadline=20.0)
+    )
+    assert isinstance(short.answers[0].error, QueryTimeout)
+    assert long.answers[0].value == "done"
+
+
+class BrokenStore:
+    async def put(self, key, cluster_id, blob, at):
+        raise StorageFailed("full")
+
+    async def get(self, key, cluster_id):
+        raise StorageFailed("away")
+
+
+async def test_a_store_that_fails_changes_no_answer(fakes, clock):
+    far = fakes.cluster("far-1", ClusterType.FAR_EDGE)
+    fleet = fakes.make_fleet([far], clock, last_seen=BrokenStore())
+    answer = await ask(fleet, name_of, keep_last_seen=TEXT)
+    await fleet.aclose()
+    assert answer.answers[0].value == "far-1"
+
+    async def down(access):
+        raise ClusterUnreachable("down")
+
+    answer = await ask(fleet, down, keep_last_seen=TEXT)
+    assert isinstance(answer.answers[0].error, ClusterUnreachable)
+
+
+async def test_bytes_of_another_version_are_as_if_absent(fakes, clock):
+    far = fakes.cluster("far-1", ClusterType.FAR_EDGE, ClusterState.OFFLINE)
+    store = fakes.MemoryLastSeen({("q", far.id): (b"\xff", clock.now)})
+    fleet = fakes.make_fleet([far], clock, last_seen=store)
+    answer = await ask(fleet, name_of, keep_last_seen=TEXT)
+    assert answer.coverage().offline == ("far-1",)
 
 
 async def test_cancelling_the_question_cancels_every_call(fakes, clock):

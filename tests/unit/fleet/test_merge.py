@@ -225,6 +225,11 @@ def test_quantiles_are_apart_by_labels_and_time():
     )
 
 
+def test_a_quantile_drops_the_metrics_name():
+    found = fleet_quantile(0.5, [buckets({"__name__": "x_bucket"}, 0, b1=10, inf=10)])
+    assert found == (series({}, (0, "0.5")),)
+
+
 @given(
     st.lists(
         st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any), min_size=1, max_size=4
