@@ -15,12 +15,12 @@ named, or when a term asks for its state; else it stands in ``Selection.offline`
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
 from aiops_mcp.errors import ClusterNotFound, InputError
+from aiops_mcp.fleet.naming import no_such_cluster
 from aiops_mcp.models.cluster import (
     Cluster,
     ClusterCapabilities,
@@ -111,11 +111,6 @@ def is_away(cluster: Cluster) -> bool:
     return status.state is ClusterState.OFFLINE and not status.prometheus_healthy
 
 
-def near_names(name: str, clusters: Sequence[Cluster]) -> list[str]:
-    """Up to three names of clusters that look like ``name``."""
-    return get_close_matches(name.lower(), [cluster.name for cluster in clusters], n=3, cutoff=0.5)
-
-
 def _split(terms: Sequence[str]) -> list[str]:
     """One term an item: ``a b`` and ``a,b`` are two names, a selector stays whole."""
     pieces: list[str] = []
@@ -146,9 +141,7 @@ def _resolve(clusters: Sequence[Cluster], term: str) -> tuple[set[UUID], bool]:
     for cluster in clusters:
         if cluster.name == lowered or str(cluster.id) == lowered:
             return {cluster.id}, True
-    near = near_names(term, clusters)
-    hint = f"Did you mean {', '.join(near)}?" if near else _known(clusters)
-    raise ClusterNotFound(f"There is no cluster {term!r}.", hint, details={"near": near})
+    raise no_such_cluster(term, [cluster.name for cluster in clusters])
 
 
 def _known(clusters: Sequence[Cluster]) -> str:
