@@ -24,6 +24,7 @@ class Normalised:
 
     text: str = ""
     strings: list[str] = field(default_factory=list[str])
+    string_starts: list[int] = field(default_factory=list[int])
     durations: list[Duration] = field(default_factory=list[Duration])
     times: list[int] = field(default_factory=list[int])
 
@@ -70,8 +71,10 @@ class _Normaliser:
     def _piece(self, token: Token) -> str:  # noqa: PLR0911 - one return a token kind
         if token.kind == "string":
             self._index += 1
-            self._out.strings.append(unquote(self._query, token))
-            return f'"{STRING_MARK}{len(self._out.strings) - 1}"'
+            return self._stand_in(unquote(self._query, token), token)
+        if token.text == "or" and self._names_label():
+            self._index += 1
+            return self._stand_in(token.text, token)
         if token.text == "[":
             return self._brackets()
         if token.text == "@":
@@ -94,6 +97,17 @@ class _Normaliser:
         if math.isinf(value):
             raise fault(self._query, f'number out of range: "{token.text}"', token.start)
         return value
+
+    def _stand_in(self, text: str, token: Token) -> str:
+        self._out.strings.append(text)
+        self._out.string_starts.append(token.start)
+        return f'"{STRING_MARK}{len(self._out.strings) - 1}"'
+
+    def _names_label(self) -> bool:
+        """Inside braces the library takes ``or`` for an operator of its own."""
+        following = self._tokens[self._index + 1 : self._index + 2]
+        inside = bool(self._enclosing) and self._enclosing[-1] == "{"
+        return inside and any(token.text in ("=", "!=", "=~", "!~") for token in following)
 
     def _track(self, token: Token) -> None:
         if token.text in ("(", "{"):

@@ -263,11 +263,8 @@ class _Reader:
             )
 
     def _find(self, value: str) -> int:
-        strings = [t for t in self._tokens if t.kind == "string"]
-        for token, text in zip(strings, self._plain.strings, strict=True):
-            if text == value:
-                return token.start
-        return 0
+        known = zip(self._plain.strings, self._plain.string_starts, strict=True)
+        return next((start for text, start in known if text == value), 0)
 
     def _brace(self) -> int:
         for index, token in enumerate(self._tokens):

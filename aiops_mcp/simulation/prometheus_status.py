@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -53,7 +54,9 @@ class Status:
             "targets": self.targets,
             "metadata": self.metadata,
             "status/buildinfo": self.buildinfo,
+            "status/config": self.config,
             "status/flags": self.flags,
+            "status/runtimeinfo": self.runtimeinfo,
             "status/tsdb": self.tsdb,
         }
 
@@ -110,6 +113,30 @@ class Status:
                 "buildUser": "aiops-mcp",
                 "buildDate": "",
                 "goVersion": "",
+            }
+        )
+
+    def config(self, _: Params, __: Request) -> bytes:
+        interval = format_duration(self.engine.evaluation_interval_ms)
+        return wire.success({"yaml": f"global:\n  evaluation_interval: {interval}\n"})
+
+    def runtimeinfo(self, _: Params, __: Request) -> bytes:
+        now = datetime.fromtimestamp(self.now(), UTC).isoformat().replace("+00:00", "Z")
+        return wire.success(
+            {
+                "startTime": now,
+                "CWD": "/",
+                "hostname": "",
+                "serverTime": now,
+                "reloadConfigSuccess": True,
+                "lastConfigTime": now,
+                "corruptionCount": 0,
+                "goroutineCount": 1,
+                "GOMAXPROCS": 1,
+                "GOMEMLIMIT": 0,
+                "GOGC": "",
+                "GODEBUG": "",
+                "storageRetention": "",
             }
         )
 

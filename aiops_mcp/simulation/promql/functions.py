@@ -90,6 +90,10 @@ def _clamp(low: int | None, high: int | None) -> Function:
     return run
 
 
+_INEFFECTIVE_SORT = (
+    "sort is ineffective for range queries since results are always ordered by labels"
+)
+
 # --- labels and order -----------------------------------------------------------------------
 
 
@@ -106,8 +110,10 @@ def _label_join(call: Invocation) -> Value:
 def _sort(*, down: bool) -> Function:
     def run(call: Invocation) -> Value:
         vector = call.vector()
+        if call.grid.query_step_ms:
+            call.evaluator.notes.warn(_INEFFECTIVE_SORT)
         if call.grid.size != 1:
-            return vector  # A range query's answer is ordered by labels.
+            return vector
         keys = -vector.values[:, 0] if down else vector.values[:, 0]
         return _reordered(vector, np.argsort(keys, kind="stable").tolist())
 

@@ -20,6 +20,10 @@ Chosen: TypeAlias = Mask
 BucketFunction: TypeAlias = Callable[[Floats, Floats, Chosen], Floats]
 """Upper bounds (b,), counts (b, t) and which times these are, to results (t,)."""
 
+_NOT_RISING = (
+    "input to histogram_quantile needed to be fixed for monotonicity (see "
+    "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
 _SMALL_DELTA = 1e-12
 
 
@@ -42,7 +46,10 @@ def per_histogram(vector: Vector, compute: BucketFunction, notes: Notes) -> Vect
         present[target] = here.any(axis=0)
         for times, used in _same_buckets(here):
             counts = vector.values[np.array(rows)[used]][:, times]
-            values[target, times] = _whole(bounds[used], counts, times, compute)
+            values[target, times], forced = _whole(bounds[used], counts, times, compute)
+            if forced:
+                name = dict(vector.labels[rows[0]]).get(METRIC_NAME, "")
+                notes.inform(f'{_NOT_RISING} for metric name "{name}"')
     return Vector(list(groups), values, present)
 
 
@@ -71,15 +78,20 @@ def _same_buckets(here: Mask) -> Iterator[tuple[Chosen, Mask]]:
             yield which == number, used
 
 
-def _whole(bounds: Floats, counts: Floats, times: Chosen, compute: BucketFunction) -> Floats:
-    """Check for the +Inf bucket, join equal bounds and force counts to rise, then compute."""
+def _whole(
+    bounds: Floats, counts: Floats, times: Chosen, compute: BucketFunction
+) -> tuple[Floats, bool]:
+    """Check for the +Inf bucket, join equal bounds and force counts to rise, then compute.
+
+    Also tells whether the counts had to be forced.
+    """
     if bounds[-1] != math.inf:
-        return _nowhere(counts)
+        return _nowhere(counts), False
     unique, starts = np.unique(bounds, return_index=True)
-    counts = np.add.reduceat(counts, starts, axis=0)
+    rising, forced = _rising(np.add.reduceat(counts, starts, axis=0))
     if unique.shape[0] < 2:
-        return _nowhere(counts)
-    return compute(unique, _rising(counts), times)
+        return _nowhere(counts), forced
+    return compute(unique, rising, times), forced
 
 
 def _nowhere(counts: Floats) -> Floats:
@@ -87,16 +99,19 @@ def _nowhere(counts: Floats) -> Floats:
     return result
 
 
-def _rising(counts: Floats) -> Floats:
+def _rising(counts: Floats) -> tuple[Floats, bool]:
     """Counts that never fall from bucket to bucket, tiny differences ignored."""
     out = counts.copy()
     before = out[0].copy()
+    forced = False
     for current in out[1:]:
         total = np.minimum(np.abs(before) + np.abs(current), np.finfo(float).max)
         close = np.abs(current - before) < _SMALL_DELTA * total
-        np.copyto(current, before, where=close | (current < before))
+        fell = ~close & (current < before)
+        forced = forced or bool(fell.any())
+        np.copyto(current, before, where=close | fell)
         before = current
-    return out
+    return out, forced
 
 
 def quantiles(vector: Vector, q: Floats, notes: Notes) -> Vector:

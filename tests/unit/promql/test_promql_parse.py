@@ -29,6 +29,7 @@ from aiops_mcp.promql.tree import (
         ("up", Selector("up")),
         ('up{a="b",c!~"d.*"}', Selector("up", (Matcher("a", "=", "b"), Matcher("c", "!~", "d.*")))),
         ('{__name__="up"}', Selector("up")),
+        ('up{or="b"}', Selector("up", (Matcher("or", "=", "b"),))),
         ('{"my.metric","a.b"="c"}', Selector("my.metric", (Matcher("a.b", "=", "c"),))),
         ("up offset 5m", Selector("up", (), 300_000)),
         ("up offset -1h30m", Selector("up", (), -5_400_000)),

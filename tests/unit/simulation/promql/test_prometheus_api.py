@@ -277,6 +277,8 @@ def test_targets_and_alerts(client):
 def test_status(client):
     assert data(client, "status/buildinfo")["version"] == "3.14.0"
     assert data(client, "status/flags")["query.lookback-delta"] == "5m"
+    assert "evaluation_interval: 1m" in data(client, "status/config")["yaml"]
+    assert data(client, "status/runtimeinfo")["serverTime"] == "1970-01-01T00:00:45Z"
     tsdb = data(client, "status/tsdb")
     assert tsdb["headStats"]["numSeries"] == 3
     assert tsdb["seriesCountByMetricName"][0] == {"name": "up", "value": 2}

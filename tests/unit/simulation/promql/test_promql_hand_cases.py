@@ -136,6 +136,13 @@ def test_remarks(make_store):
     assert "might not be a counter" in info
     assert "gauge" in info
     assert len(engine.instant("quantile(2, gauge) + quantile(2, gauge)", 0).warnings) == 1
+    (warning,) = engine.range("sort(gauge)", 0, 1000, 1000).warnings
+    assert "sort is ineffective" in warning
+    assert engine.instant("sort(gauge)", 0).warnings == ()
+    uneven = make_store({'w{le="1"}': "6", 'w{le="2"}': "4", 'w{le="+Inf"}': "8"})
+    (info,) = Engine(uneven).instant("histogram_quantile(0.5, w)", 0).infos
+    assert "monotonicity" in info
+    assert info.endswith('metric name "w"')
     (warning,) = engine.instant("limit_ratio(-1.5, gauge)", 0).warnings
     assert "got -1.5, capping to -1" in warning
     (warning,) = engine.instant("histogram_quantile(0.5, h)", 0).warnings
