@@ -86,19 +86,18 @@ def simulate(
     run: Run = context.obj
 
     def action() -> None:
-        from aiops_mcp.simulating import simulate_backends
+        from aiops_mcp.simulating import SimulatedFleetOptions, simulate_dataset, simulate_fleet
 
-        asyncio.run(
-            simulate_backends(
-                port_base=port_base,
-                load=load,
-                incidents=tuple(incident or ()),
-                incidents_folder=incidents,
-                kubeconfig=kubeconfig,
-                seed=seed if seed is not None else 1,
-                ready=run.output.json,
-            )
+        if load is not None:
+            asyncio.run(simulate_dataset(load, port_base, run.output.json))
+            return
+        options = SimulatedFleetOptions(
+            seed=1 if seed is None else seed,
+            incidents=tuple(incident or ()),
+            incidents_folder=incidents,
+            kubeconfig=kubeconfig,
         )
+        asyncio.run(simulate_fleet(options, port_base, run.output.json))
 
     run.guarded(action)
 

@@ -57,6 +57,7 @@ class Output:
 
     def json(self, value: Any) -> None:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """A line for people: to stdout on a terminal, to stderr when stdout carries JSON."""

@@ -29,7 +29,7 @@ from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.registry import Registry
 from aiops_mcp.fleet.shards import Shards
-from aiops_mcp.fleet.spot_check import spot_check, stale_clusters
+from aiops_mcp.fleet.spot_check import discover_unknown, spot_check, stale_clusters
 from aiops_mcp.fleet.vault import DatabaseVault, Vault
 from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
 from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
@@ -87,12 +87,22 @@ class App:
         return guard(found.digest(request, answer))
 
     async def check_stale_clusters(self) -> None:
-        """Check the clusters nobody has checked lately: for commands without a server running."""
+        """Check and discover what nobody has looked at lately, for commands without a server."""
         context = self.context
         clusters = await context.registry.list(LOCAL_ADMIN)
         stale = stale_clusters(clusters, self.settings, context.clock())
         updates = await spot_check(stale, context.fleet.clients, self.settings, context.clock)
         await context.registry.set_statuses(updates)
+        reachable = {update.cluster_id for update in updates if update.seen}
+        answering = [cluster for cluster in stale if cluster.id in reachable]
+        for cluster, found in await discover_unknown(answering, context.fleet.clients):
+            await context.registry.set_capabilities(
+                cluster.id,
+                found.capabilities,
+                endpoints=found.endpoints,
+                platform=found.platform,
+                platform_version=found.platform_version,
+            )
 
     # --- what surfaces ask for by kind of name, for completion ---------------------------
 

@@ -8,15 +8,19 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from aiops_mcp.errors import AiopsError
 from aiops_mcp.fleet import health
 from aiops_mcp.fleet.access import Clients
 from aiops_mcp.fleet.checkup import look_at
+from aiops_mcp.fleet.discovery import Discovered, discover
 from aiops_mcp.fleet.status_writer import StatusUpdate
 from aiops_mcp.models.cluster import Cluster, Connectivity
 from aiops_mcp.settings import Settings
 
 PATIENCE_SECONDS = 3.0
 """Longer nobody waits at a prompt; a cluster that is slower counts as away for this command."""
+
+DISCOVERY_SECONDS = 10.0
 
 
 def stale_clusters(
@@ -51,3 +55,20 @@ async def spot_check(
         return StatusUpdate(cluster.id, status, api.latency_ms, api.reachable)
 
     return tuple(await asyncio.gather(*(check(cluster) for cluster in clusters)))
+
+
+async def discover_unknown(
+    clusters: Sequence[Cluster], clients: Clients
+) -> tuple[tuple[Cluster, Discovered], ...]:
+    """What the clusters are and have that nobody has looked at yet; failures are left out."""
+
+    async def look(cluster: Cluster) -> tuple[Cluster, Discovered] | None:
+        try:
+            async with asyncio.timeout(DISCOVERY_SECONDS):
+                return cluster, await discover(await clients.kubernetes(cluster), cluster)
+        except (AiopsError, TimeoutError):
+            return None  # its status says what is wrong with it
+
+    unknown = [cluster for cluster in clusters if cluster.platform_version is None]
+    found = await asyncio.gather(*(look(cluster) for cluster in unknown))
+    return tuple(one for one in found if one is not None)
