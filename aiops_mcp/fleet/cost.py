@@ -96,9 +96,9 @@ def grid(
         coarser = _at_least(length / (MAX_POINTS_PER_SERIES - 1))
         notes.append(_coarsened(step, coarser, f"{MAX_POINTS_PER_SERIES} points a series"))
         step = coarser
-    if end is None:
+    if end is None and length >= step:
         last = math.floor(last / step) * step
-        first = last - length if start is None else min(first, last)
+        first = last - length if start is None else first
     return Grid(first, last, step, end is None, tuple(notes))
 
 
@@ -234,7 +234,16 @@ def needs_count(node: tree.Node, *, steps: int, clusters: int, max_points: int) 
     return any(isinstance(part, tree.Selector) and not part.name for part in tree.walk(node))
 
 
+def check_moment(moment: float, field: str = "start_time") -> None:
+    """Raises InputError for a time before 1970, which no backend can be asked for."""
+    if moment < 0:
+        raise InputError(
+            f"{field} lies before 1970.", "Give a time of this century.", details={"field": field}
+        )
+
+
 def _check_order(first: float, last: float, now: float) -> None:
+    check_moment(first)
     if first > now + CLOCK_SLACK_SECONDS:
         raise InputError(
             "The range starts in the future.",

@@ -33,15 +33,11 @@ async def fan_out(
     """
     if not calls:
         return []
-    slots = asyncio.Semaphore(concurrency) if len(calls) > concurrency else None
-
-    async def run(call: Callable[[], Awaitable[R]]) -> R:
-        if slots is None:
-            return await call()
-        async with slots:
-            return await call()
-
-    tasks = [asyncio.ensure_future(run(call)) for call in calls]
+    if len(calls) > concurrency:
+        slots = asyncio.Semaphore(concurrency)
+        tasks = [asyncio.ensure_future(_in_a_slot(call, slots)) for call in calls]
+    else:
+        tasks = [asyncio.ensure_future(call()) for call in calls]
     reporter = _Reporter(progress, noun).watch(tasks) if progress is not no_progress else None
     try:
         await _settle(tasks, until)
@@ -50,6 +46,11 @@ async def fan_out(
         await _end(tasks)
         if reporter is not None:
             await reporter.finish()
+
+
+async def _in_a_slot(call: Callable[[], Awaitable[R]], slots: asyncio.Semaphore) -> R:
+    async with slots:
+        return await call()
 
 
 async def _settle(tasks: "Sequence[asyncio.Future[R]]", until: float) -> None:

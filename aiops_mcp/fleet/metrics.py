@@ -73,7 +73,7 @@ class FleetMetrics:
             QueryTooExpensive; ClusterNotFound; and the failure when no cluster answered.
         """
         question = self._question(query, aggregation, timeout, progress)
-        now = self._clock()
+        now, time = self._clock(), _utc(time)
         began = asyncio.get_running_loop().time()
         chosen = await self._fleet.choose(selection, principal)
         moment = now if time is None else time
@@ -180,6 +180,7 @@ class FleetMetrics:
         return _Question(query, node, aggregation, plan, timeout, progress)
 
     def _check_moment(self, moment: datetime, now: datetime) -> None:
+        cost.check_moment(moment.timestamp(), "time")
         if (moment - now).total_seconds() > cost.CLOCK_SLACK_SECONDS:
             raise InputError(
                 "The time lies in the future.", "Leave it out to ask for now.",

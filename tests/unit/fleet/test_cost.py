@@ -41,6 +41,13 @@ def test_a_start_just_now_gives_one_point():
     assert grid.start <= grid.end
 
 
+@pytest.mark.parametrize("step", [3600, 7200, 1e9, 1e308])
+def test_a_step_longer_than_the_range_gives_its_start(step):
+    grid = cost.grid(ago(minutes=10), None, step, now=NOW)
+    assert (grid.start, grid.end) == (ago(minutes=10).timestamp(), NOW.timestamp())
+    assert grid.points == 1
+
+
 @pytest.mark.parametrize(
     ("delta", "step"),
     [
@@ -64,6 +71,9 @@ def test_the_default_step_gives_at_most_250_points(delta, step):
     [
         (ago(hours=1), ago(hours=2), 60, "ends before it starts"),
         (NOW + timedelta(hours=1), None, 60, "starts in the future"),
+        (datetime(1, 1, 1, tzinfo=UTC), None, 60, "before 1970"),
+        (None, datetime(1, 1, 1, tzinfo=UTC), 60, "before 1970"),
+        (None, None, float("nan"), "longer than 0"),
         (None, None, 0, "longer than 0"),
         (None, None, -5, "longer than 0"),
         (None, None, float("inf"), "longer than 0"),

@@ -299,6 +299,17 @@ async def test_time_in_the_future_is_refused(fakes, clock):
         await bench.query("up", time=clock.now + timedelta(hours=1))
 
 
+async def test_a_time_without_a_zone_is_utc_and_one_before_1970_is_refused(fakes, clock):
+    bench = Bench(fakes, clock, {"aaa": lambda _: fakes.vector()})
+    naive = (clock.now - timedelta(hours=1)).replace(tzinfo=None)
+    await bench.query("up", time=naive)
+    assert bench.clients["aaa"].calls == [("query", "up", clock.now.timestamp() - 3600)]
+    with pytest.raises(InputError, match="before 1970"):
+        await bench.query("up", time=naive.replace(year=1900))
+    await bench.query_range("sum(up)", start=naive, end=clock.now)
+    assert bench.clients["aaa"].calls[-1][2] == clock.now.timestamp() - 3600
+
+
 async def test_scalars_combine_too(fakes, clock):
     def scalar(value):
         series = (Series(metric={}, values=((0.0, value),)),)
