@@ -28,9 +28,9 @@ alerts = Capability("alerts", "Alerts of the fleet.")
 
 class AlertQuery(Input):
     clusters: Clusters = ()
-    state: AlertState | None = None
-    severity: AlertSeverity | None = None
-    namespace: Annotated[str | None, Field(max_length=253)] = None
+    state: Annotated[AlertState | None, Field(description="Only these")] = None
+    severity: Annotated[AlertSeverity | None, Field(description="Only these")] = None
+    namespace: Annotated[str | None, Field(description="Exact name", max_length=253)] = None
     suppressed: Annotated[bool, Field(description="Also silenced and inhibited ones")] = False
     response_format: Format = ResponseFormat.CONCISE
     limit: Limit = 20
@@ -108,7 +108,9 @@ async def get_cluster_alerts(context: Context, request: OneCluster) -> AlertList
 
 
 class OneAlert(Input):
-    fingerprint: Annotated[str, Field(pattern="^[0-9a-fA-F]{1,64}$")]
+    fingerprint: Annotated[
+        str, Field(description="Of an alert, in hex", pattern="^[0-9a-fA-F]{1,64}$")
+    ]
 
 
 class AlertOccurrences(Entity):

@@ -28,16 +28,18 @@ HISTORY_SHOWN = timedelta(days=1)
 
 
 class ClusterList(Input):
-    environment: Environment | None = None
-    cluster_type: ClusterType | None = None
-    state: ClusterState | None = None
+    environment: Annotated[Environment | None, Field(description="Only these")] = None
+    cluster_type: Annotated[ClusterType | None, Field(description="Only these")] = None
+    state: Annotated[ClusterState | None, Field(description="Only these")] = None
     name: Annotated[str | None, Field(description="Part of the name", max_length=63)] = None
-    region: Annotated[str | None, Field(max_length=63)] = None
-    has_gpu: bool | None = None
-    has_cnf: bool | None = None
+    region: Annotated[str | None, Field(description="Exact name", max_length=63)] = None
+    has_gpu: Annotated[bool | None, Field(description="With, or without GPUs")] = None
+    has_cnf: Annotated[
+        bool | None, Field(description="With, or without network functions (CNF)")
+    ] = None
     label: Annotated[tuple[str, ...], Field(description="key=value; all must match")] = ()
-    page: Annotated[int, Field(ge=1)] = 1
-    page_size: Annotated[int, Field(ge=1, le=100)] = 20
+    page: Annotated[int, Field(description="From 1", ge=1)] = 1
+    page_size: Annotated[int, Field(description="Clusters a page", ge=1, le=100)] = 20
 
 
 class ClusterPage(Page[Cluster]):

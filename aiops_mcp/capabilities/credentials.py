@@ -32,17 +32,25 @@ Secret = Annotated[SecretStr | None, Field(max_length=1_000_000)]
 class StoreCredentials(OneCluster):
     """A kubeconfig (with the name of one of its contexts), a token, or OIDC settings."""
 
-    auth_type: AuthType
-    kubeconfig: Secret = None
+    auth_type: Annotated[AuthType, Field(description="Which of the fields below count")]
+    kubeconfig: Annotated[Secret, Field(description="YAML text")] = None
     context: Annotated[str | None, Field(description="Of the kubeconfig; default: current")] = None
-    token: Secret = None
-    oidc: dict[str, SecretStr] | None = None
-    prometheus_token: Secret = None
-    tempo_token: Secret = None
-    loki_token: Secret = None
+    token: Annotated[Secret, Field(description="Bearer token of the API server")] = None
+    oidc: Annotated[
+        dict[str, SecretStr] | None,
+        Field(description="issuer_url, client_id, client_secret or refresh_token"),
+    ] = None
+    prometheus_token: Annotated[Secret, Field(description="Where it is another one")] = None
+    tempo_token: Annotated[Secret, Field(description="Where it is another one")] = None
+    loki_token: Annotated[Secret, Field(description="Where it is another one")] = None
     ca_bundle: Annotated[str | None, Field(description="PEM", max_length=1_000_000)] = None
-    insecure_skip_tls_verify: bool = False
-    expires_at: Timestamp | None = None
+    insecure_skip_tls_verify: Annotated[
+        bool, Field(description="Do not verify the API server's certificate (labs)")
+    ] = False
+    expires_at: Annotated[
+        Timestamp | None,
+        Field(description="When they end, to be warned"),
+    ] = None
 
 
 class StoredCredentials(CredentialsInfo):

@@ -95,7 +95,7 @@ async def get_cluster_gpus(context: Context, request: OneCluster) -> GpuNodes:
 
 
 class OneNode(OneCluster):
-    node_name: Annotated[str, Field(min_length=1, max_length=253)]
+    node_name: Annotated[str, Field(description="Kubernetes name", min_length=1, max_length=253)]
 
 
 @gpu.operation(

@@ -74,9 +74,11 @@ def _digest_report(_: Input, answer: ImportReport) -> Digest:
 class ImportInput(WriteInput):
     """What all imported clusters get."""
 
-    environment: Environment = Environment.DEVELOPMENT
-    cluster_type: ClusterType = ClusterType.SPOKE
-    labels: Labels = Field(default_factory=dict)
+    environment: Annotated[Environment, Field(description="Of all of them")] = (
+        Environment.DEVELOPMENT
+    )
+    cluster_type: Annotated[ClusterType, Field(description="Of all of them")] = ClusterType.SPOKE
+    labels: Annotated[Labels, Field(description="For all of them")] = Field(default_factory=dict)
 
 
 # --- kubeconfig -----------------------------------------------------------------------------

@@ -284,7 +284,7 @@ class SeriesMatch(Input):
     clusters: Clusters = ()
     start_time: When | None = None
     end_time: When | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    limit: Annotated[int, Field(description="Entries at most", ge=1, le=10_000)] = 1000
 
 
 @metrics.operation(

@@ -51,16 +51,27 @@ def _digest_change(_: Input, answer: ChangedCluster) -> Digest:
     )
 
 
+_ADDRESS = Field(description="https://HOST:6443")
+_TIER = Field(description="How it is reached decides how often it is checked")
+_PLATFORM = Field(description="Which distribution")
+_REGION = Field(description="Such as eu-west")
+_STAGE = Field(description="What it is for")
+
+
 class RegisterCluster(WriteInput):
     name: Annotated[str, Field(description="3 to 63 of a-z, 0-9 and dashes", max_length=128)]
-    api_server_url: ApiServerUrl
-    display_name: Annotated[str, Field(max_length=128)] = ""
-    cluster_type: ClusterType = ClusterType.SPOKE
-    platform: Platform = Platform.OPENSHIFT
-    region: Region | None = None
-    environment: Environment = Environment.DEVELOPMENT
-    labels: Labels = Field(default_factory=dict)
-    endpoints: ClusterEndpoints = ClusterEndpoints()
+    api_server_url: Annotated[ApiServerUrl, _ADDRESS]
+    display_name: Annotated[str, Field(description="For people", max_length=128)] = ""
+    cluster_type: Annotated[ClusterType, _TIER] = ClusterType.SPOKE
+    platform: Annotated[Platform, _PLATFORM] = Platform.OPENSHIFT
+    region: Annotated[Region | None, _REGION] = None
+    environment: Annotated[Environment, _STAGE] = Environment.DEVELOPMENT
+    labels: Annotated[Labels, Field(description="To select by, such as team: ml")] = Field(
+        default_factory=dict
+    )
+    endpoints: Annotated[
+        ClusterEndpoints, Field(description="URLs of its backends; what is left out is discovered")
+    ] = ClusterEndpoints()
 
 
 @clusters.operation(
@@ -96,13 +107,13 @@ async def _refuse_taken(context: Context, name: str) -> None:
 
 class UpdateCluster(WriteInput):
     cluster: ClusterArgument
-    name: Annotated[str | None, Field(max_length=128)] = None
-    api_server_url: ApiServerUrl | None = None
-    display_name: Annotated[str | None, Field(max_length=128)] = None
-    cluster_type: ClusterType | None = None
-    platform: Platform | None = None
-    region: Region | None = None
-    environment: Environment | None = None
+    name: Annotated[str | None, Field(description="A new name", max_length=128)] = None
+    api_server_url: Annotated[ApiServerUrl | None, _ADDRESS] = None
+    display_name: Annotated[str | None, Field(description="For people", max_length=128)] = None
+    cluster_type: Annotated[ClusterType | None, _TIER] = None
+    platform: Annotated[Platform | None, _PLATFORM] = None
+    region: Annotated[Region | None, _REGION] = None
+    environment: Annotated[Environment | None, _STAGE] = None
     labels: Annotated[Labels | None, Field(description="Replaces all labels")] = None
     endpoints: Annotated[ClusterEndpoints | None, Field(description="Replaces all URLs")] = None
 
