@@ -105,17 +105,20 @@ def service_proxy_url(
 
 def _is_behind(cluster: Cluster, url: str) -> bool:
     """Whether the URL is one of the API server itself: same scheme, host and port."""
-    ours, theirs = urlsplit(cluster.api_server_url), urlsplit(url)
-    same = (ours.scheme, ours.hostname, _port(ours.scheme, ours.port)) == (
-        theirs.scheme,
-        theirs.hostname,
-        _port(theirs.scheme, theirs.port),
-    )
-    return same and theirs.path.startswith(f"{ours.path.rstrip('/')}/api/v1/namespaces/")
+    ours, theirs = _place(cluster.api_server_url), _place(url)
+    if ours is None or theirs is None or ours[:3] != theirs[:3]:
+        return False
+    return theirs[3].startswith(f"{ours[3].rstrip('/')}/api/v1/namespaces/")
 
 
-def _port(scheme: str, port: int | None) -> int:
-    return port or (443 if scheme == "https" else 80)
+def _place(url: str) -> tuple[str, str | None, int, str] | None:
+    """Scheme, host, port and path; None for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return parts.scheme, parts.hostname, port, parts.path
 
 
 async def _from_kubeconfig(

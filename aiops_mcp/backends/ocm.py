@@ -94,6 +94,6 @@ def _pem(encoded: Any) -> str | None:
     if not isinstance(encoded, str) or not encoded:
         return None
     try:
-        return base64.b64decode(encoded).decode("ascii")
+        return base64.b64decode(encoded, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return None
