@@ -6,11 +6,13 @@ and its libraries, which listing tools does not need. So this module imports no 
 
 import asyncio
 import importlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, cast
 
 from aiops_mcp import __version__
+from aiops_mcp.errors import InputError
 from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Call, Input, Operation
@@ -22,6 +24,7 @@ from aiops_mcp.surfaces.mcp_plan import OneTimeHandles
 from aiops_mcp.surfaces.mcp_prompts import Completer
 from aiops_mcp.surfaces.mcp_server import FleetServer
 from aiops_mcp.surfaces.prompts import load_prompts
+from aiops_mcp.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from aiops_mcp.app import App
@@ -83,6 +86,8 @@ class LateApp:
             async with open_app(self._settings) as app:
                 for callback in self._on_open:
                     callback(app)
+                # Or the first answer would know nothing of how the clusters are.
+                await app.check_stale_clusters()
                 opened.set_result(app)
                 await self._closing.wait()
         except Exception as error:
@@ -150,8 +155,31 @@ def mcp_server(
     )
 
 
+def start_logging(settings: Settings) -> Callable[[], None]:
+    """Log to stderr as the settings say, without their secrets; what is returned undoes it.
+
+    Raises:
+        InputError: there is no such level.
+    """
+    hidden = (settings.api_tokens, settings.vault_keys, settings.database_url)
+    secrets = [
+        part.rpartition("=")[2] if each is settings.api_tokens else part
+        for each in hidden
+        if each is not None
+        for part in each.get_secret_value().split(",")
+    ]
+    if settings.log_level.upper() != "DEBUG":
+        for chatty in ("alembic", "fastmcp", "mcp", "httpx2", "uvicorn"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        return configure_logging(settings.log_level, settings.log_format, secrets=secrets)
+    except ValueError as error:
+        raise InputError(f"AIOPS_LOG_LEVEL: {error}.") from error
+
+
 async def serve_stdio(settings: Settings) -> None:
     """Serve one client over stdin and stdout until it closes them."""
+    restore = start_logging(settings)
     late = LateApp(settings)
     server = mcp_server(late, settings)
     late.on_open(lambda app: app.bus.subscribe(server.on_event))
@@ -166,3 +194,4 @@ async def serve_stdio(settings: Settings) -> None:
     finally:
         opening.cancel()
         await late.aclose()
+        restore()

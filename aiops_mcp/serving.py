@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from aiops_mcp import __version__
 from aiops_mcp.app import App, open_app
 from aiops_mcp.errors import InputError
-from aiops_mcp.mcp_host import OpenApp, mcp_server
+from aiops_mcp.mcp_host import OpenApp, mcp_server, start_logging
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.operations import CAPABILITIES
 from aiops_mcp.settings import Settings
@@ -82,10 +82,14 @@ def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
         InputError: the address may not be bound (see ``check_bind``), or is taken.
         StorageFailed: the database cannot be used.
     """
+    restore = start_logging(settings)
     check_bind(settings.host, settings)
     listening = _listen(settings.host, settings.port)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(settings, listening, say))
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_serve(settings, listening, say))
+    finally:
+        restore()
 
 
 async def _serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:

@@ -6,7 +6,10 @@ over the series, so that thousands cost milliseconds.
 The level shift is the least-squares single change point (the split with the largest drop in the
 squared error, e.g. Hawkins 1977, "Testing a Sequence of Observations for a Shift in Location"),
 on values clipped to their own 3rd to 97th percentile so that a few spikes cannot pose as a level,
-and reported only where a step explains the series much better than a straight line does.
+and reported only where a step explains the series much better than a straight line does. Neighbours
+that resemble each other (``rate(…[5m])`` every minute) count as fewer points: the significance is
+scaled by the first-order autocorrelation of what the step leaves (the variance of the mean of an
+AR(1) process, e.g. Brockwell and Davis, "Introduction to Time Series and Forecasting", 2.4).
 """
 
 from dataclasses import dataclass
@@ -111,6 +114,7 @@ def level_shifts(values: Matrix) -> LevelShifts:
     gain = np.where((n_left >= shortest) & (n_right >= shortest), gain, -1.0)
     split = gain.argmax(axis=1)
     pick = (np.arange(rows), split)
+    means = (mean_left[pick], mean_right[pick])
 
     mean = total[:, -1] / n_all
     spread = np.where(present, (clipped - mean[:, None]) ** 2, 0.0).sum(axis=1)
@@ -121,7 +125,9 @@ def level_shifts(values: Matrix) -> LevelShifts:
     noise = np.sqrt(np.maximum(left, floor) / np.maximum(n_all - 2, 1))
     jump = mean_right[pick] - mean_left[pick]
     share = 1 / np.maximum(n_left[pick], 1) + 1 / np.maximum(n_right[pick], 1)
-    strength = np.abs(jump) / (noise * np.sqrt(share))
+    strength = (
+        np.abs(jump) / (noise * np.sqrt(share)) * _independence(clipped, present, pick, means)
+    )
     found = (
         (gain[pick] > 0)
         & (count[:, -1] >= MIN_POINTS)
@@ -138,6 +144,24 @@ def level_shifts(values: Matrix) -> LevelShifts:
         after=mean_right[pick],
         strength=np.where(found, strength, 0.0),
     )
+
+
+def _independence(
+    clipped: Matrix,
+    present: NDArray[np.bool_],
+    pick: tuple[NDArray[np.int64], NDArray[np.int64]],
+    means: tuple[Vector, Vector],
+) -> Vector:
+    """By how much the standard error grows because neighbours resemble each other, inverted."""
+    steps: NDArray[np.int64] = np.arange(clipped.shape[1], dtype=np.int64)
+    level = np.where(steps <= pick[1][:, None], means[0][:, None], means[1][:, None])
+    rest = np.where(present, clipped - level, 0.0)
+    both = present[:, 1:] & present[:, :-1]
+    together = np.where(both, rest[:, 1:] * rest[:, :-1], 0.0).sum(axis=1)
+    alone = np.where(both, (rest[:, 1:] ** 2 + rest[:, :-1] ** 2) / 2, 0.0).sum(axis=1)
+    similar = np.divide(together, alone, out=np.zeros(len(rest)), where=alone > 0)
+    similar = np.clip(similar, 0.0, 0.99)
+    return np.sqrt((1 - similar) / (1 + similar))
 
 
 def _clip(values: Matrix, present: NDArray[np.bool_]) -> Matrix:

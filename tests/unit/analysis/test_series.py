@@ -94,5 +94,28 @@ def test_too_few_points_say_nothing():
 
 def test_false_alarms_on_noise_are_rare():
     assert level_shifts(noise(2000, 240, seed=5)).found.sum() == 0
-    walks = np.cumsum(noise(200, 240, seed=6), axis=1)
-    assert level_shifts(walks).found.mean() < 0.35
+
+
+def smoothed(rows, steps, window=5, seed=7):
+    """What ``rate(…[5m])`` every minute of white noise looks like: neighbours share samples."""
+    raw = noise(rows, steps + window - 1, seed=seed)
+    kernel = np.ones(window) / window
+    return np.array([np.convolve(row, kernel, mode="valid") for row in raw])
+
+
+def test_overlapping_windows_are_no_shift():
+    assert level_shifts(100 + smoothed(500, 120)).found.sum() <= 2
+    assert level_shifts(100 + smoothed(500, 60, seed=8)).found.sum() <= 5
+
+
+def test_a_shift_among_overlapping_windows_is_found():
+    values = 100 + smoothed(50, 120)
+    values[17, 70:] += 5
+    found = level_shifts(values)
+    assert found.found[17]
+    assert abs(found.index[17] - 70) <= 2
+
+
+def test_a_slow_wander_is_no_shift():
+    walk = np.cumsum(noise(300, 240, seed=6), axis=1)
+    assert level_shifts(walk).found.mean() < 0.1
