@@ -14,6 +14,10 @@ from aiops_mcp.simulation.promql.matching import Labels
 from aiops_mcp.simulation.promql.store import Floats, Mask
 from aiops_mcp.simulation.promql.window_functions import WINDOW_FUNCTIONS
 
+_INEFFECTIVE_SORT = (
+    "sort is ineffective for range queries since results are always ordered by labels"
+)
+
 
 def _constant(call: Invocation, value: float) -> Scalar:
     return Scalar(np.full(call.grid.size, value))
@@ -89,10 +93,6 @@ def _clamp(low: int | None, high: int | None) -> Function:
 
     return run
 
-
-_INEFFECTIVE_SORT = (
-    "sort is ineffective for range queries since results are always ordered by labels"
-)
 
 # --- labels and order -----------------------------------------------------------------------
 

@@ -1,6 +1,9 @@
-"""A Prometheus look-alike over a recorded data set: ``python -m ... DIRECTORY PORT``."""
+"""A Prometheus look-alike over a recorded data set.
 
-import sys
+``python -m aiops_mcp.simulation.promql.serve DIRECTORY PORT``
+"""
+
+import argparse
 from pathlib import Path
 
 import uvicorn
@@ -27,4 +30,8 @@ def serve_dataset(directory: Path, port: int, *, host: str = "127.0.0.1") -> Non
 
 
 if __name__ == "__main__":
-    serve_dataset(Path(sys.argv[1]), int(sys.argv[2]))
+    parser = argparse.ArgumentParser(description="Serve a recorded data set as Prometheus does.")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("port", type=int)
+    arguments = parser.parse_args()
+    serve_dataset(arguments.directory, arguments.port)
