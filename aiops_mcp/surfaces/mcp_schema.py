@@ -5,10 +5,13 @@ with ``items``, patterns anchored at both ends and no ``$ref``. Pure; knows no M
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import orjson
+
 from aiops_mcp.operation import Effect, Operation, WriteInput
+from aiops_mcp.surfaces.guard import BYTES_PER_TOKEN
 
 Schema = dict[str, Any]
 
@@ -17,7 +20,10 @@ ANSWER_SCHEMA: Schema = {
     "properties": {
         "headline": {"type": "string"},
         "columns": {"type": "array", "items": {"type": "string"}},
-        "rows": {"type": "array", "items": {"type": "array", "items": {}}},
+        "rows": {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+        },
         "more": {"type": "string"},
     },
     "required": ["headline"],
@@ -96,6 +102,11 @@ def _branches(branches: list[Mapping[str, Any]], definitions: Schema) -> Schema:
     return kept[0] if len(kept) == 1 else {"anyOf": kept}
 
 
+def list_tokens(tools: Sequence[Mapping[str, Any]]) -> int:
+    """What ``tools/list`` costs every client, in tokens (bytes / 3.6); ``tools`` in wire form."""
+    return round(len(orjson.dumps({"tools": list(tools)})) / BYTES_PER_TOKEN)
+
+
 def tool_problems(tool: Mapping[str, Any]) -> list[str]:
     """What strict clients and local servers would refuse in one tool of ``tools/list``.
 
@@ -117,6 +128,7 @@ def tool_problems(tool: Mapping[str, Any]) -> list[str]:
         schema = cast("Schema", tool.get(part) or {})
         if schema.get("type") != "object":
             problems.append(f"{name}.{part}: type is not object")
+            continue
         problems.extend(_schema_problems(schema, f"{name}.{part}", is_input=part[0] == "i"))
     if cast("Schema", tool.get("inputSchema") or {}).get("additionalProperties") is not False:
         problems.append(f"{name}.inputSchema: additionalProperties is not false")
@@ -124,18 +136,7 @@ def tool_problems(tool: Mapping[str, Any]) -> list[str]:
 
 
 def _schema_problems(schema: Mapping[str, Any], path: str, *, is_input: bool) -> list[str]:
-    problems: list[str] = []
-    if "$ref" in schema or "$defs" in schema:
-        problems.append(f"{path}: holds a reference")
-    if isinstance(schema.get("title"), str):
-        problems.append(f"{path}: has a title")
-    if schema.get("type") == "object" and "properties" not in schema:
-        problems.append(f"{path}: an object without properties")
-    if schema.get("type") == "array" and "items" not in schema:
-        problems.append(f"{path}: an array without items")
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str) and not (pattern.startswith("^") and pattern.endswith("$")):
-        problems.append(f"{path}: pattern {pattern} is not anchored")
+    problems = [f"{path}: {problem}" for problem in _own_problems(schema)]
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties") or {})
     for name, part in properties.items():
         if is_input and not part.get("description") and path.endswith("inputSchema"):
@@ -149,3 +150,19 @@ def _schema_problems(schema: Mapping[str, Any], path: str, *, is_input: bool) ->
         for index, part in enumerate(cast("list[Schema]", schema.get(key) or [])):
             problems.extend(_schema_problems(part, f"{path}.{key}.{index}", is_input=is_input))
     return problems
+
+
+def _own_problems(schema: Mapping[str, Any]) -> list[str]:
+    """What is wrong with one schema, its parts aside."""
+    pattern = schema.get("pattern")
+    is_loose = isinstance(pattern, str) and not (pattern[:1] == "^" and pattern[-1:] == "$")
+    found = {
+        "accepts anything": not schema,
+        "holds a reference": "$ref" in schema or "$defs" in schema,
+        "has a title": isinstance(schema.get("title"), str),
+        "an object without properties": schema.get("type") == "object"
+        and "properties" not in schema,
+        "an array without items": schema.get("type") == "array" and "items" not in schema,
+        f"pattern {pattern} is not anchored": is_loose,
+    }
+    return [problem for problem, is_there in found.items() if is_there]

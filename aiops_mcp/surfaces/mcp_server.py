@@ -90,6 +90,11 @@ class FleetServer(FastMCP[Any]):
         self.add_tool(tool)
         self._operation_tools[tool.name] = tool
 
+    async def wire_tools(self) -> list[dict[str, Any]]:
+        """``tools/list`` as clients get it; for golden files, budgets and schema checks."""
+        tools = [tool.to_mcp_tool() for tool in await self.list_tools()]
+        return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+
     def reading_tool(self, name: str) -> OperationTool | None:
         """The tool of this name, where the caller has it and its call needs no stream."""
         tool = self._operation_tools.get(name)

@@ -130,6 +130,10 @@ def test_a_good_tool_has_no_problems() -> None:
             "a: an array without items",
         ),
         (
+            {"inputSchema": arguments(a={"type": "array", "description": "d", "items": {}})},
+            "a.items: accepts anything",
+        ),
+        (
             {"inputSchema": arguments(a={"type": "string", "description": "d", "pattern": "a+$"})},
             "pattern a+$ is not anchored",
         ),

@@ -15,7 +15,7 @@ from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.principal import Principal, Role
 from aiops_mcp.operation import Capability, Effect, Input
 from aiops_mcp.surfaces.mcp import INSTRUCTIONS
-from aiops_mcp.surfaces.mcp_schema import tool_problems
+from aiops_mcp.surfaces.mcp_schema import list_tokens, tool_problems
 
 ERAS = ("auto", "legacy")
 VIEWER = Principal(subject="viewer-1", role=Role.VIEWER)
@@ -35,6 +35,10 @@ def era(request) -> str:
 async def wire_tools(client: Client) -> dict[str, dict[str, Any]]:
     tools = await client.list_tools()
     return {tool.name: tool.model_dump(by_alias=True, exclude_none=True) for tool in tools}
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 async def refused(client: Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +101,13 @@ async def test_the_wire_form_of_a_tool(make_server, era) -> None:
             "properties": {
                 "headline": {"type": "string"},
                 "columns": {"type": "array", "items": {"type": "string"}},
-                "rows": {"type": "array", "items": {"type": "array", "items": {}}},
+                "rows": {
+                    "type": "array",
+                    "items": {
+                        "type": "array",
+                        "items": {"type": ["string", "number", "boolean", "null"]},
+                    },
+                },
                 "more": {"type": "string"},
             },
             "required": ["headline"],
@@ -105,6 +115,15 @@ async def test_the_wire_form_of_a_tool(make_server, era) -> None:
         "annotations": READ,
     }
     assert [problem for tool in tools.values() for problem in tool_problems(tool)] == []
+
+
+async def test_the_wire_form_without_a_client_is_the_same(make_server) -> None:
+    server = make_server()
+    async with Client(server) as client:
+        listed = await wire_tools(client)
+    tools = await server.wire_tools()
+    assert {tool["name"]: tool for tool in tools} == listed
+    assert list_tokens(tools) == round(len(compact({"tools": tools})) / 3.6)
 
 
 async def test_annotations_and_schema_of_a_tool_that_destroys(make_server) -> None:
