@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from pydantic import SecretStr
 from sqlalchemy import text
 
@@ -219,3 +219,24 @@ async def test_while_one_process_rotates_another_stores_and_nothing_is_lost(
         token = (await registry.load_credentials(cluster.id)).token.get_secret_value()
         assert token == cluster.name
     await beside.close()
+
+
+class LateKeys(SettingsKeys):
+    """Looks at first as it did before a rotation that ended just now."""
+
+    def __init__(self, keys, stale):
+        super().__init__(keys)
+        self._stale = [MultiFernet([Fernet(stale)])]
+
+    def keys(self):
+        return self._stale.pop() if self._stale else super().keys()
+
+
+async def test_a_rotation_between_reading_the_row_and_the_keys_is_no_failure(
+    database, clock, bus, new_cluster, credentials, canary
+):
+    key = Fernet.generate_key().decode()
+    late = LateKeys(SecretStr(key), Fernet.generate_key().decode())
+    registry = Registry(database, DatabaseVault(database, late, clock=clock), bus, clock)
+    cluster = await registry.register(new_cluster(), credentials())
+    assert (await registry.load_credentials(cluster.id)).token.get_secret_value() == canary

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 import pytest
+from sqlalchemy import text
 
 from aiops_mcp.errors import ClusterNotFound
 from aiops_mcp.fleet.registry import Registry
@@ -11,6 +12,7 @@ from aiops_mcp.fleet.vault import DatabaseVault
 from aiops_mcp.models.cluster import ClusterState, ClusterStatus
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.models.registration import ClusterChanges
+from aiops_mcp.storage.clusters import clusters_since, next_revision, revision_now
 from aiops_mcp.storage.engine import Database
 
 WRITER = """
@@ -93,8 +95,6 @@ async def test_two_processes_that_write_at_once_both_get_everything_in(database_
     ]
     assert [await process.wait() for process in processes] == [0, 0]
     database = Database(database_url)
-    from aiops_mcp.storage.clusters import clusters_since, revision_now
-
     async with database.read() as transaction:
         records = await clusters_since(transaction, 0)
         assert await revision_now(transaction) == (32, 0)
@@ -103,3 +103,24 @@ async def test_two_processes_that_write_at_once_both_get_everything_in(database_
         [*range(8), *range(8)]
     )
     await database.close()
+
+
+async def test_a_change_that_reads_before_it_writes_does_not_collide(database, database_url):
+    beside = Database(database_url)
+    begun = asyncio.Event()
+
+    async def first():
+        async with database.transaction() as transaction:
+            seen = await next_revision(transaction)
+            begun.set()
+            await asyncio.sleep(0.05)  # long enough for the other to be at its reading
+            return seen
+
+    async def second():
+        await begun.wait()
+        async with beside.transaction() as transaction:
+            await transaction.execute(text("SELECT count(*) FROM clusters"))
+            return await next_revision(transaction)
+
+    assert await asyncio.gather(first(), second()) == [1, 2]
+    await beside.close()
