@@ -92,7 +92,8 @@ def main() -> int:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{CLUSTERS} clusters for {seconds:.0f} s: {checks} checks, "
-        f"the latest {late * 1000:.0f} ms late (at most {MAX_LATE * 1000:.0f}), {share:.0%} of a core, {memory:.0f} MB at most, "
+        f"the latest {late * 1000:.0f} ms late (at most {MAX_LATE * 1000:.0f}), "
+        f"{share:.0%} of a core, {memory:.0f} MB at most, "
         f"states {dict(states)}"
     )
     return 1 if late > MAX_LATE else 0

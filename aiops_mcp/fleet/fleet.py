@@ -5,8 +5,9 @@ data in the answer, never an exception. It does not know what is asked: the ques
 over `ClusterAccess`.
 
 Deadlines. Without ``deadline`` one waits for each cluster as long as its type's timeout
-(``settings.check_timeout``). A given ``deadline`` takes its place for every cluster, shorter or
-longer: it is what the caller said it would wait. Both count from the start of the question.
+(``settings.check_timeout``), for one that is known to be away the shortest of these. A given
+``deadline`` takes its place for every cluster, shorter or longer: it is what the caller said it
+would wait. Both count from the start of the question.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ from aiops_mcp.fleet.breaker import Breaker, Breakers
 from aiops_mcp.fleet.cache import AnswerCache
 from aiops_mcp.fleet.fanout import fan_out
 from aiops_mcp.fleet.last_seen import LastSeen, LastSeenAnswers, LastSeenStore
-from aiops_mcp.fleet.selection import Selection, choose
+from aiops_mcp.fleet.selection import Selection, choose, is_away
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.coverage import AnswerStatus
 from aiops_mcp.models.principal import Principal
@@ -225,7 +226,10 @@ class Fleet:
     def _patience(self, asked: _Asked[Any], cluster: Cluster) -> float:
         if asked.deadline is not None:
             return asked.deadline
-        return self._settings.check_timeout[cluster.cluster_type]
+        timeouts = self._settings.check_timeout
+        own = timeouts[cluster.cluster_type]
+        # It was named although it is known to be away: a short try is all that is meant.
+        return min(own, *timeouts.values()) if is_away(cluster) else own
 
     async def _answer_of(self, cluster: Cluster, asked: _Asked[T]) -> ClusterAnswer[T]:
         loop = asyncio.get_running_loop()

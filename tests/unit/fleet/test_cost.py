@@ -99,6 +99,7 @@ def test_more_than_prometheus_gives_is_coarsened_with_a_note():
     assert grid.notes == ("step raised from 5s to 10s: 11000 points a series",)
     exact = cost.grid(ago(seconds=10_999), NOW, 1, now=NOW)
     assert (exact.step, exact.points, exact.notes) == (1, 11_000, ())
+    assert cost.grid(ago(seconds=11_000), NOW, 1, now=NOW).step == 2
 
 
 def test_an_end_in_the_future_is_now():

@@ -106,6 +106,13 @@ LOKISTACK = service(
                 "tempo_url": "o/services/tempo:3200/proxy",
             },
         ),
+        (
+            [
+                service("x", "a-governing", (9090, "web"), labels=app("prometheus"), headless=True),
+                service("x", "b-plain", (9090, "web"), labels=app("prometheus")),
+            ],
+            {"prometheus_url": "x/services/b-plain:9090/proxy"},
+        ),
         ([service("x", "prometheus", (1234, "grpc"))], {}),
         ([service("x", "other", (9090, "http"))], {}),
         ([], {}),

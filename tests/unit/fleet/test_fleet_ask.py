@@ -75,6 +75,14 @@ async def test_hanging_clusters_cost_their_tier_and_no_more(fakes, clock):
     assert answer.coverage().failures[0].code == "QUERY_TIMEOUT"
 
 
+async def test_one_that_is_known_to_be_away_gets_a_short_try_when_named(fakes, clock):
+    far = fakes.cluster("far-1", ClusterType.FAR_EDGE, ClusterState.OFFLINE)
+    fleet = fakes.make_fleet([far], clock)
+    began = loop_time()
+    await ask(fleet, lambda _: asyncio.Event().wait(), ["far-1"])
+    assert loop_time() - began == pytest.approx(5, abs=0.01)
+
+
 @pytest.mark.parametrize("deadline", [1.0, 40.0])
 async def test_a_given_deadline_replaces_the_tiers(fakes, clock, deadline):
     fleet = fakes.make_fleet([fakes.cluster("spoke-1")], clock)

@@ -265,19 +265,24 @@ async def test_the_count_is_asked_once_for_many_ranges(fakes, clock):
     assert [text for text in bench.texts("aaa") if "count" in text] == ["count(m)"]
 
 
-async def test_counting_does_not_lengthen_the_wait_for_a_hanging_cluster(fakes, clock):
-    bench = Bench(
-        fakes,
-        clock,
-        {"aaa": counting(fakes, 1), "bbb": counting(fakes, 1)},
-        max_points=1000,
-    )
-    bench.clients["bbb"].delay = 1000
+@pytest.mark.parametrize("text", ["m", "{job='a'}"])
+async def test_counting_does_not_lengthen_the_wait_for_a_hanging_cluster(fakes, clock, text):
     loop = asyncio.get_running_loop()
+    asked = []
+
+    def reply(query):
+        asked.append((query, loop.time() - began))
+        return fakes.vector(({}, 1))
+
+    bench = Bench(fakes, clock, {"aaa": reply, "bbb": reply}, max_points=1000)
+    bench.clients["bbb"].delay = 1000
     began = loop.time()
-    answer = await bench.query_range("m")
+    answer = await (bench.query_range(text) if text == "m" else bench.query(text))
     assert loop.time() - began == pytest.approx(10, abs=0.01)
     assert answer.coverage.failures[0].cluster_name == "bbb"
+    (count, _), (query, at) = asked
+    assert (count, query) == (f"count({text})", text)
+    assert at == pytest.approx(5 * 0.25, abs=0.01)  # a quarter of the shortest tier's time
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 301])
