@@ -8,6 +8,7 @@ process lives, so that a reader sees where the same secret stands twice, and nob
 import re
 import secrets as random_secrets
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ _TRIGGER = re.compile(
     r"|eyJ|://|AKIA|ASIA|gh[pousr]_|glpat-|xox[abprs]-|AIza|hf_|sk-|sha256~"
 )
 
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._/:%+-]{0,80}")
 
 # Names that hold a secret whatever the value looks like.
@@ -123,6 +125,7 @@ def _replacement(kind: str) -> Callable[[re.Match[str]], str]:
     return lambda match: match.group(1) + placeholder(kind, match.group(2))
 
 
+@lru_cache(maxsize=4096)
 def is_sensitive_name(name: str) -> bool:
     """Whether a field, header or variable of this name holds a secret."""
     plain = _NOT_IN_NAME.sub("", name.lower())
@@ -141,26 +144,41 @@ def clean_text(text: str) -> str:
 
 def clean_json(value: Any) -> Any:
     """A copy of a JSON value without secrets; numbers, booleans and null stay as they are."""
+    return _clean(value, {})
+
+
+def _clean(value: Any, known: dict[str, str]) -> Any:
+    """``known`` holds texts cleaned before in this value: labels repeat in every series."""
     if isinstance(value, str):
-        return clean_text(value)
+        return _clean_known(value, known)
     if isinstance(value, Mapping):
-        return _clean_mapping(cast("Mapping[str, Any]", value))
+        return _clean_mapping(cast("Mapping[str, Any]", value), known)
     if isinstance(value, list | tuple):
-        return [clean_json(item) for item in cast("list[Any]", value)]
+        return [_clean(item, known) for item in cast("list[Any]", value)]
     return value
 
 
-def _clean_mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+def _clean_known(text: str, known: dict[str, str]) -> str:
+    if _NUMBER.fullmatch(text):
+        return text
+    cleaned = known.get(text)
+    if cleaned is None:
+        cleaned = known[text] = clean_text(text)
+    return cleaned
+
+
+def _clean_mapping(value: Mapping[str, Any], known: dict[str, str]) -> dict[str, Any]:
     is_secret = value.get("kind") == "Secret"
-    is_secret_variable = isinstance(value.get("name"), str) and is_sensitive_name(value["name"])
+    name = value.get("name")
+    is_secret_variable = isinstance(name, str) and "value" in value and is_sensitive_name(name)
     cleaned: dict[str, Any] = {}
-    for name, item in value.items():
+    for key, item in value.items():
         hidden = (
-            is_sensitive_name(name)
-            or (is_secret and name in ("data", "stringData"))
-            or (is_secret_variable and name == "value")
+            is_sensitive_name(key)
+            or (is_secret and key in ("data", "stringData"))
+            or (is_secret_variable and key == "value")
         )
-        cleaned[clean_text(name)] = _hide(item) if hidden else clean_json(item)
+        cleaned[_clean_known(key, known)] = _hide(item) if hidden else _clean(item, known)
     return cleaned
 
 
