@@ -175,9 +175,9 @@ class Expansion:
     ) -> Iterator[SeriesSignal]:
         steps = entity.states[measure.state or ""]
         if measure.label:
-            for value in dict.fromkeys(filter(None, steps.values)):
-                series = labels | {measure.label: str(value)}
-                active = Steps(steps.times, tuple(one == value for one in steps.values))
+            for value in {str(one): None for one in steps.values if one}:
+                series = labels | {measure.label: value}
+                active = Steps(steps.times, tuple(str(one) == value for one in steps.values))
                 shown = Steps(steps.times, (1.0,) * len(steps.values))
                 signal = self._stepped(entity, series, shown, _both(entity.present, active))
                 yield SeriesSignal(entity.target, series, signal)

@@ -97,7 +97,9 @@ class EffectWriter:
 
     @singledispatchmethod
     def _write(self, effect: Effect, cluster: SimulatedCluster, span: _Span) -> None:
-        raise TypeError(f"no writer for {type(effect).__name__}")
+        raise TypeError(
+            f"no writer for {type(effect).__name__} in {cluster.name} from {span.start}"
+        )
 
     @_write.register
     def _(self, effect: BendMetric, cluster: SimulatedCluster, span: _Span) -> None:

@@ -20,13 +20,14 @@ PROGRESS_DEADLINE = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One scrape target: the labels it adds, and when it does not answer."""
+    """One scrape target: the labels it adds, when it answers, and when it is known at all."""
 
     job: str
     instance: str
     labels: tuple[tuple[str, str], ...] = ()
     silent: tuple[Window, ...] = ()
-    present: Steps[bool] | None = None
+    answers: Steps[bool] | None = None
+    known: Steps[bool] | None = None
 
     @property
     def all_labels(self) -> dict[str, str]:
@@ -117,7 +118,8 @@ class EntitySource:
             f"{pod.address}:{pod.work.port or 8080}",
             tuple(sorted(labels.items())),
             tuple(self._cluster.silent(pod.node.name)),
-            pod.history.running if len(pod.history.running.times) > 1 else None,
+            pod.history.alive,
+            pod.history.scraped,
         )
 
     def _central(self, job: str) -> Target:
@@ -193,14 +195,14 @@ class EntitySource:
     def _of_filesystems(self, job: str) -> Iterator[Entity]:
         for node in self._cluster.inventory.nodes:
             target = self._on_node(job, node)
-            for mount, device, share, used in (
+            for mount, device, share, typical in (
                 ("/", "/dev/mapper/root", 0.25, 0.45),
                 ("/boot", "/dev/nvme0n1p3", 0.002, 0.35),
                 ("/var", "/dev/mapper/var", 0.7, 0.4),
             ):
                 labels = {"device": device, "fstype": "xfs", "mountpoint": mount}
                 size = node.disk_bytes * share
-                used += 0.2 * (unit(self._cluster.seed, node.name, mount) - 0.5)
+                used = typical + 0.2 * (unit(self._cluster.seed, node.name, mount) - 0.5)
                 sizes = {"size": size, "free": size * (1 - used), "inodes": size / 16384}
                 yield Entity(f"{node.name}{mount}", target, labels, sizes)
 
@@ -244,7 +246,7 @@ class EntitySource:
                 labels,
                 _pod_sizes(work),
                 info={"id": f"/kubepods.slice/pod{pod.uid}", "name": pod.container_id[8:20]},
-                present=pod.history.running,
+                present=pod.history.alive,
                 starts=pod.history.starts or (pod.history.created,),
             )
 
@@ -373,7 +375,7 @@ class EntitySource:
         key = f"{pod.namespace}/{pod.name}{''.join(labels.values())}"
         own = "" if job == "*" else job
         target = self._on_pod(own, pod)
-        return Entity(key, target, labels, sizes, present=pod.history.running, starts=starts)
+        return Entity(key, target, labels, sizes, present=pod.history.alive, starts=starts)
 
     def _of_calls(self, job: str) -> Iterator[Entity]:
         for pod in self._cluster.inventory.pods:

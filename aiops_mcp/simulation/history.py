@@ -34,8 +34,26 @@ class PodHistory:
     reason: Steps[str] = NO_REASON
     message: str = ""
 
+    @property
+    def alive(self) -> Steps[bool]:
+        """When the container runs; never after the pod was deleted."""
+        return _until(self.running, self.deleted)
+
+    @property
+    def scraped(self) -> Steps[bool]:
+        """When service discovery offers the pod as a scrape target."""
+        values = tuple(phase == "Running" for phase in self.phase.values)
+        return _until(Steps(self.phase.times, values), self.deleted)
+
     def exists(self, moment: float) -> bool:
         return self.created <= moment < self.deleted
+
+
+def _until(steps: Steps[bool], end: float) -> Steps[bool]:
+    if end == inf:
+        return steps
+    before = [(moment, value) for moment, value in zip(steps.times, steps.values[1:], strict=True)]
+    return changes(steps.values[0], [*(one for one in before if one[0] < end), (end, False)])
 
 
 def healthy(created: float, deleted: float = inf) -> PodHistory:

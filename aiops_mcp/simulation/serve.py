@@ -111,7 +111,7 @@ def _server(
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
@@ -132,7 +132,9 @@ def _dispatcher(fleet: SimulatedFleet, places: Mapping[int, tuple[str, str]]) ->
     return dispatch
 
 
-def _guarded(fleet: SimulatedFleet, places: Mapping[int, tuple[str, str]]) -> type[HttpToolsProtocol]:
+def _guarded(
+    fleet: SimulatedFleet, places: Mapping[int, tuple[str, str]]
+) -> type[HttpToolsProtocol]:
     """A protocol that hangs up while the cluster behind its port is away."""
 
     class GuardedProtocol(HttpToolsProtocol):
@@ -146,7 +148,9 @@ def _guarded(fleet: SimulatedFleet, places: Mapping[int, tuple[str, str]]) -> ty
     return GuardedProtocol
 
 
-def _kubeconfig(fleet: SimulatedFleet, urls: Mapping[str, Mapping[str, str]], authority: str) -> str:
+def _kubeconfig(
+    fleet: SimulatedFleet, urls: Mapping[str, Mapping[str, str]], authority: str
+) -> str:
     names = list(urls)
     trusted = base64.b64encode(authority.encode()).decode()
     content = {

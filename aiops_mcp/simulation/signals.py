@@ -5,7 +5,7 @@ such a rate, so that ``rate()`` gives the rate back; a stepped signal follows a 
 Nothing is stored. It must not know metrics, clusters or incidents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -161,20 +161,38 @@ class Signal:
     bend: RateBend | None = None
 
 
+NO_STEPS: Steps[float] = Steps((0.0,), (0.0, 0.0))
+_COLUMNS = ("base", "swing", "noise", "phase", "floor", "ceiling")
+
+
 class SignalBlock:
     """Signals prepared to be evaluated together at the same moments."""
 
     def __init__(self, signals: Sequence[Signal]) -> None:
         self.signals = signals
         self._keys: Keys = np.array([signal.key for signal in signals], dtype=np.uint64)
-        self._gauges = _rows(signals, Kind.GAUGE)
-        self._counters = _rows(signals, Kind.COUNTER)
-        self._stepped = _rows(signals, Kind.STEPS)
-        self._partial = [row for row, signal in enumerate(signals) if signal.present is not None]
-        columns = ("base", "swing", "noise", "phase", "floor", "ceiling", "whole")
+        self._gauges = _rows(signals, lambda one: one.kind is Kind.GAUGE and not _is_constant(one))
+        self._counters = _rows(signals, lambda one: one.kind is Kind.COUNTER)
+        self._switched = _rows(signals, lambda one: _changes(one) == 1)
+        switches = [one.steps or NO_STEPS for one in signals if _changes(one) == 1]
+        self._switch_times = np.array([one.times[0] for one in switches])[:, None]
+        self._switch_values = np.array([one.values[1] for one in switches], dtype=float)[:, None]
+        self._stepped = [row for row, one in enumerate(signals) if _changes(one) > 1]
+        self._lives = _rows(signals, lambda one: _life(one.present) is not None)
+        lives = [life for one in signals if (life := _life(one.present)) is not None]
+        self._births, self._deaths = (
+            np.array([life[end] for life in lives])[:, None] for end in (0, 1)
+        )
+        self._partial = [
+            row
+            for row, one in enumerate(signals)
+            if one.present is not None and _life(one.present) is None
+        ]
+        self._whole = _rows(signals, lambda one: one.whole and not _is_constant(one))
+        self._constants = np.array([_constant_value(signal) for signal in signals])
         self._columns = {
-            name: np.array([float(getattr(signal, name)) for signal in signals])[:, None]
-            for name in columns
+            name: np.array([getattr(signal, name) for signal in signals], dtype=float)[:, None]
+            for name in _COLUMNS
         }
 
     def __len__(self) -> int:
@@ -182,19 +200,22 @@ class SignalBlock:
 
     def evaluate(self, times: Floats) -> tuple[Floats, Mask | None]:
         """Values of shape (signals, times) and where they exist (``None``: everywhere)."""
-        values = np.empty((len(self.signals), len(times)))
+        values = np.repeat(self._constants[:, None], len(times), axis=1)
         if len(self._gauges):
             values[self._gauges] = self._evaluate_gauges(self._gauges, times)
         if len(self._counters):
             values[self._counters] = self._evaluate_counters(self._counters, times)
+        if len(self._switched):
+            before = self._constants[self._switched][:, None]
+            values[self._switched] = np.where(
+                times >= self._switch_times, self._switch_values, before
+            )
         for row in self._stepped:
             steps = self.signals[row].steps
             if steps is not None:
-                known = np.asarray(steps.values, dtype=float)
-                values[row] = known[0] if steps.is_constant else known[steps.indices(times)]
-        whole = self._columns["whole"][:, 0] > 0
-        if whole.any():
-            values[whole] = np.floor(values[whole])
+                values[row] = np.asarray(steps.values, dtype=float)[steps.indices(times)]
+        if len(self._whole):
+            values[self._whole] = np.floor(values[self._whole])
         return values, self._presence(times)
 
     def _evaluate_gauges(self, rows: NDArray[np.intp], times: Floats) -> Floats:
@@ -206,14 +227,14 @@ class SignalBlock:
         if len(noisy):
             values[noisy] += column["noise"][noisy] * wander(self._keys[rows[noisy]], times)
         values *= column["base"]
-        for place, row in enumerate(rows):
+        for place, row in enumerate(map(int, rows)):
             for curve in self.signals[row].curves:
                 values[place] = curve.bend(values[place], times)
         return np.clip(values, column["floor"], column["ceiling"])
 
     def _evaluate_counters(self, rows: NDArray[np.intp], times: Floats) -> Floats:
         values = self._integrals(rows, times) - self._birth_marks[:, None]
-        for place, row in enumerate(rows):
+        for place, row in enumerate(map(int, rows)):
             signal = self.signals[row]
             if signal.bend is None and len(signal.resets) < 2:
                 continue
@@ -231,7 +252,7 @@ class SignalBlock:
     def _birth_marks(self) -> Floats:
         """Each counter's antiderivative at its birth, which is what its value counts from."""
         rows = self._counters
-        births = np.array([(self.signals[row].resets or (0.0,))[0] for row in rows])
+        births = np.array([(self.signals[int(row)].resets or (0.0,))[0] for row in rows])
         column = {name: values[rows, 0] for name, values in self._columns.items()}
         marks = births + column["swing"] * daily_integral(births, column["phase"])
         marks += column["noise"] * paired_slope_integral(self._keys[rows], births)
@@ -265,9 +286,10 @@ class SignalBlock:
         )
 
     def _presence(self, times: Floats) -> Mask | None:
-        if not self._partial:
+        if not len(self._partial) and not len(self._lives):
             return None
         mask = np.ones((len(self.signals), len(times)), dtype=bool)
+        mask[self._lives] = (times >= self._births) & (times < self._deaths)
         for row in self._partial:
             present = self.signals[row].present
             if present is not None:
@@ -275,8 +297,33 @@ class SignalBlock:
         return mask
 
 
-def _rows(signals: Sequence[Signal], kind: Kind) -> NDArray[np.intp]:
-    return np.array([i for i, signal in enumerate(signals) if signal.kind is kind], dtype=np.intp)
+def _rows(signals: Sequence[Signal], wanted: Callable[[Signal], bool]) -> NDArray[np.intp]:
+    return np.array([i for i, signal in enumerate(signals) if wanted(signal)], dtype=np.intp)
+
+
+def _changes(signal: Signal) -> int:
+    return 0 if signal.steps is None else len(signal.steps.times)
+
+
+def _life(present: Steps[bool] | None) -> tuple[float, float] | None:
+    """From when until when, of a presence that begins once and may end once."""
+    if present is not None and present.values in ((False, True), (False, True, False)):
+        return present.times[0], present.times[1] if len(present.times) > 1 else inf
+    return None
+
+
+def _is_constant(signal: Signal) -> bool:
+    """Whether the signal has one value for ever (while it exists)."""
+    if signal.kind is Kind.STEPS:
+        return signal.steps is None or signal.steps.is_constant
+    return signal.kind is Kind.GAUGE and not (signal.swing or signal.noise or signal.curves)
+
+
+def _constant_value(signal: Signal) -> float:
+    value = signal.base if signal.steps is None else float(signal.steps.values[0])
+    if signal.kind is Kind.GAUGE:
+        value = min(max(value, signal.floor), signal.ceiling)
+    return float(np.floor(value)) if signal.whole else value
 
 
 def lifetime(born: float, died: float = inf) -> Steps[bool]:

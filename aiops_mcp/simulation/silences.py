@@ -176,7 +176,7 @@ class Silences:
 
 def _moment(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadSilence(f"silence invalid: {text!r} is not a time") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

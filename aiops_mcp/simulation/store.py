@@ -178,13 +178,12 @@ class WorldStore:
             if target.silent:
                 moments = [(start, 0.0) for start, _ in target.silent]
                 state = changes(1.0, moments + [(end, 1.0) for _, end in target.silent])
-            elif target.present is not None:
-                present = target.present
-                values = tuple(float(one) for one in present.values[1:])
-                state = type(state)(present.times, (1.0, *values))
+            elif target.answers is not None:
+                answers = target.answers
+                state = Steps(answers.times, tuple(float(one) for one in answers.values))
             bare = Target(target.job, target.instance, target.labels)
             key = f"{target.job}/{target.instance}/{target.labels}"
-            entities.append(Entity(key, bare, {}, states={"up": state}))
+            entities.append(Entity(key, bare, {}, states={"up": state}, present=target.known))
         return entities
 
     def _prepare(self, matchers: tuple[Matcher, ...]) -> list[_Prepared]:
@@ -213,6 +212,9 @@ class WorldStore:
 
     def _computed_for(self, matchers: Iterable[Matcher]) -> list[ComputedSeries]:
         named = [one for one in matchers if one.name == METRIC_NAME]
+        exact = next((one.value for one in named if one.op == "="), None)
+        if exact is not None:
+            return [self._computed[exact]] if exact in self._computed else []
         found = [
             computed
             for name, computed in self._computed.items()
@@ -245,7 +247,7 @@ class WorldStore:
             return None
         if not kept.all():
             values, present = values[kept], present[kept]
-            labels = [one for one, here in zip(labels, kept, strict=True) if here]
+            labels = [labels[int(row)] for row in np.flatnonzero(kept)]
         missing: Mask = ~present[:, 1:]
         stale: Mask = missing & present[:, :-1]
         return Block(times[1:], values[:, 1:], labels, missing & ~stale, stale)

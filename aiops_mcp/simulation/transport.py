@@ -6,7 +6,7 @@ opened. A cluster that is away refuses the connection.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from typing import Any
 
 import httpx2
@@ -70,9 +70,8 @@ class SimulatedTransport(httpx2.AsyncBaseTransport):
 
 def _only(error: BaseException) -> BaseException:
     """The one cause inside a group of one, as a task group wraps it."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inner: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _only(inner[0]) if len(inner) == 1 else error
 
 
 class _HeldStream:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiops_mcp.simulation.inventory import uid_of
 from aiops_mcp.simulation.kubernetes import faults
-from aiops_mcp.simulation.kubernetes.view import Json
+from aiops_mcp.simulation.kubernetes.view import Json, field_of, section
 from aiops_mcp.simulation.noise import key_of
 
 READING = frozenset({"get", "list", "watch"})
@@ -71,7 +71,7 @@ class Access:
         Raises:
             Refused: 404, no such review.
         """
-        spec: Json = body.get("spec") or {}
+        spec = section(body, "spec")
         match kind:
             case "selfsubjectaccessreviews":
                 status = self._access(spec, user)
@@ -90,10 +90,10 @@ class Access:
         return {**body, "metadata": body.get("metadata") or {}, "status": status}
 
     def _access(self, spec: Json, user: User) -> Json:
-        wanted: Json = spec.get("resourceAttributes") or {}
+        wanted = section(spec, "resourceAttributes")
         if not wanted:
-            verb = (spec.get("nonResourceAttributes") or {}).get("verb", "get")
-            return {"allowed": user.admin or verb == "get"}
+            verb = field_of(spec, "nonResourceAttributes", "verb")
+            return {"allowed": user.admin or verb in (None, "get")}
         resource = str(wanted.get("resource", ""))
         if wanted.get("subresource"):
             resource += f"/{wanted['subresource']}"

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from starlette.applications import Starlette
@@ -375,7 +375,7 @@ async def _body(request: Request) -> Json:
         raise faults.bad_request("the object provided is unrecognized") from error
     if not isinstance(content, dict):
         raise faults.bad_request("the object provided is unrecognized")
-    return content
+    return cast("Json", content)
 
 
 def _whole(text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiops_mcp.simulation.kubernetes.view import Json
+from aiops_mcp.simulation.kubernetes.view import Json, field_of, section
 
 Cell = Callable[[Json, float], Any]
 
@@ -25,7 +25,7 @@ class Column:
 
 def moment_of(text: str) -> float:
     """Unix seconds of an RFC 3339 time."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).timestamp()
+    return datetime.fromisoformat(text).astimezone(UTC).timestamp()
 
 
 def human_age(seconds: float) -> str:
@@ -51,9 +51,7 @@ def path(*steps: str, default: Any = "") -> Cell:
     """A cell that is simply a field of the object."""
 
     def cell(thing: Json, _now: float) -> Any:
-        value: Any = thing
-        for step in steps:
-            value = value.get(step) if isinstance(value, dict) else None
+        value = field_of(thing, *steps)
         return default if value is None else value
 
     return cell
@@ -145,8 +143,7 @@ def _containers(field: str) -> Cell:
 
 
 def _selector(thing: Json, _now: float) -> str:
-    chosen = thing["spec"].get("selector") or {}
-    labels: Mapping[str, str] = chosen.get("matchLabels", chosen)
+    labels = section(thing, "spec", "selector", "matchLabels") or section(thing, "spec", "selector")
     return ",".join(f"{name}={value}" for name, value in labels.items()) or "<none>"
 
 

@@ -7,7 +7,16 @@ from aiops_mcp.simulation.kubernetes.view import Json
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 IN_ALL = frozenset(
-    {"pods", "services", "deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"}
+    {
+        "pods",
+        "services",
+        "deployments",
+        "replicasets",
+        "statefulsets",
+        "daemonsets",
+        "jobs",
+        "cronjobs",
+    }
 )
 """What ``kubectl get all`` shows."""
 

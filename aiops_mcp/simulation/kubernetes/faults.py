@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse
 from aiops_mcp.simulation.kubernetes.view import Json
 
 
-class Refused(Exception):  # noqa: N818 - named by what happened, as the project's tree is
+class Refused(Exception):
     """A request that is answered with a failure Status."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:

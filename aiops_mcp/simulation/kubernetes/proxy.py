@@ -26,7 +26,7 @@ async def forward(
         Refused: 503, no such Service or nothing behind it.
     """
     parts = name.split(":")
-    service = parts[1] if len(parts) > 2 else parts[0]  # noqa: PLR2004 - scheme:name:port
+    service = parts[1] if len(parts) > 2 else parts[0]
     app = backend(namespace, service)
     if app is None:
         message = f'no endpoints available for service "{name}"'

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiops_mcp.simulation.inventory import uid_of
 from aiops_mcp.simulation.kubernetes import faults
-from aiops_mcp.simulation.kubernetes.view import Json, stamp
+from aiops_mcp.simulation.kubernetes.view import Json, field_of, section, stamp
 
 
 class SecretStore:
@@ -27,7 +27,7 @@ class SecretStore:
         Raises:
             Refused: 409 it exists already, 422 it has no name or its data is not base64.
         """
-        name = str((body.get("metadata") or {}).get("name") or "")
+        name = str(field_of(body, "metadata", "name") or "")
         if not name:
             raise faults.Refused(422, "Invalid", "Secret is invalid: metadata.name: Required value")
         if (namespace, name) in self._secrets:
@@ -42,7 +42,7 @@ class SecretStore:
             Refused: 404 it is not there, 409 it was changed since it was read.
         """
         known = self.get(namespace, name)
-        wanted = (body.get("metadata") or {}).get("resourceVersion")
+        wanted = field_of(body, "metadata", "resourceVersion")
         if wanted and wanted != known["metadata"]["resourceVersion"]:
             message = (
                 f'Operation cannot be fulfilled on secrets "{name}": the object has been modified'
@@ -81,8 +81,8 @@ class SecretStore:
         return known
 
     def _write(self, namespace: str, name: str, body: Json, uid: str) -> Json:
-        data = dict(body.get("data") or {})
-        for key, value in (body.get("stringData") or {}).items():
+        data = dict(section(body, "data"))
+        for key, value in section(body, "stringData").items():
             data[key] = base64.b64encode(str(value).encode()).decode()
         for key, value in data.items():
             try:
@@ -91,7 +91,7 @@ class SecretStore:
                 message = f"Secret is invalid: data.{key}: illegal base64 data"
                 raise faults.Refused(422, "Invalid", message) from error
         self._version += 1
-        about = body.get("metadata") or {}
+        about = section(body, "metadata")
         before = self._secrets.get((namespace, name))
         born = before["metadata"]["creationTimestamp"] if before else stamp(self._now())
         made: Json = {
@@ -121,7 +121,7 @@ def _merged(known: Json, patch: Json) -> Json:
         if value is None:
             result.pop(key, None)
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = _merged(result[key], value)
+            result[key] = _merged(result[key], section(patch, key))
         else:
             result[key] = value
     return result

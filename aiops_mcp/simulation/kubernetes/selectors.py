@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from aiops_mcp.simulation.kubernetes.view import Json
+from aiops_mcp.simulation.kubernetes.view import Json, field_of
 
 Test = Callable[[Mapping[str, str]], bool]
 
@@ -61,12 +60,5 @@ def field_test(selector: str) -> Callable[[Json], bool]:
             raise BadSelector(f"invalid field selector: '{part}'; can't understand '{part}'")
         tests.append((match[1].split("."), match[3], match[2] != "!="))
     return lambda thing: all(
-        (_field(thing, steps) == value) is equal for steps, value, equal in tests
+        (str(field_of(thing, *steps) or "") == value) is equal for steps, value, equal in tests
     )
-
-
-def _field(thing: Json, steps: list[str]) -> str:
-    value: Any = thing
-    for step in steps:
-        value = value.get(step) if isinstance(value, dict) else None
-    return "" if value is None else str(value)

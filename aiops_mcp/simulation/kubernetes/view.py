@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from aiops_mcp.simulation.cluster import SimulatedCluster
 from aiops_mcp.simulation.inventory import uid_of
@@ -24,6 +24,19 @@ class View:
     @property
     def seed(self) -> int:
         return self.cluster.seed
+
+
+def field_of(thing: Any, *steps: str) -> Any:
+    """What stands at a path in an object; ``None`` where the path ends early."""
+    for step in steps:
+        thing = cast("Json", thing).get(step) if isinstance(thing, dict) else None
+    return thing
+
+
+def section(thing: Json, *steps: str) -> Json:
+    """The object at a path; empty where there is none."""
+    found = field_of(thing, *steps)
+    return cast("Json", found) if isinstance(found, dict) else {}
 
 
 def stamp(moment: float) -> str:
