@@ -36,6 +36,7 @@ DEADLINE = 1.0
 MAX_FLEET_RATIO = 1.5
 MAX_CPU_RATIO = 3.0
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+_HEADERS = httpx2.Headers({"content-type": "application/json"})
 
 
 def instant_body(series: int) -> bytes:
@@ -95,8 +96,7 @@ class Simulated(httpx2.AsyncBaseTransport):
             await asyncio.Event().wait()
         elif self._latency:
             await asyncio.sleep(self._latency)
-        headers = {"content-type": "application/json"}
-        return httpx2.Response(200, headers=headers, content=self._body)
+        return httpx2.Response(200, headers=_HEADERS, stream=httpx2.ByteStream(self._body))
 
 
 class Registry:
