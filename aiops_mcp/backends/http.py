@@ -20,7 +20,7 @@ import orjson
 from aiops_mcp.backends import faults
 from aiops_mcp.backends.call import Call, Params, base_and_headers, lines
 from aiops_mcp.backends.retry import RETRY_STATUSES, pause_before
-from aiops_mcp.backends.tls import TlsSettings, ssl_context
+from aiops_mcp.backends.tls import TlsSettings, ssl_context, unused_context
 from aiops_mcp.backends.wire import Answer, ErrorReader, Refusal, Target, plain_refusal
 from aiops_mcp.errors import BackendError, InvalidCredentials
 
@@ -318,9 +318,11 @@ class HttpClient:
 
 
 def _new_transport(target: Target) -> httpx2.AsyncHTTPTransport:
+    is_plain = target.base_url.startswith("http:")
+    context = unused_context() if is_plain else ssl_context(target.tls)
     try:
         return httpx2.AsyncHTTPTransport(
-            verify=ssl_context(target.tls), limits=_LIMITS, trust_env=False, proxy=target.proxy
+            verify=context, limits=_LIMITS, trust_env=False, proxy=target.proxy
         )
     except (ValueError, httpx2.InvalidURL) as error:
         raise InvalidCredentials(

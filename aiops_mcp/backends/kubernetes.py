@@ -6,7 +6,7 @@ for others to know.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -14,11 +14,13 @@ from aiops_mcp.backends import kubernetes_access as reviews
 from aiops_mcp.backends.call import Params
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes_access import AccessVerdict, TokenVerdict, UserInfo
-from aiops_mcp.backends.kubernetes_exec import ExecResult, run_in_container
 from aiops_mcp.backends.kubernetes_paths import resource_path, segment
 from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
 from aiops_mcp.backends.kubernetes_watch import WatchEvent, watch_objects
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused
+
+if TYPE_CHECKING:
+    from aiops_mcp.backends.kubernetes_exec import ExecResult
 
 Objects = list[dict[str, Any]]
 Pairs = list[tuple[str, str]]
@@ -166,8 +168,11 @@ class KubernetesClient:
         *,
         timeout: float = 30.0,
         max_bytes: int = MAX_EXEC_BYTES,
-    ) -> ExecResult:
+    ) -> "ExecResult":
         """Run a command in a container, without stdin; see `run_in_container`."""
+        # WebSockets cost 30 ms to import, and most processes never run a command.
+        from aiops_mcp.backends.kubernetes_exec import run_in_container
+
         return await run_in_container(
             self.http, namespace, pod, container, command, timeout=timeout, max_bytes=max_bytes
         )

@@ -43,6 +43,12 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
 
 
 @functools.cache
+def unused_context() -> ssl.SSLContext:
+    """For plain HTTP, where loading a trust store would be wasted."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@functools.cache
 def _system_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 

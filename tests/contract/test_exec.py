@@ -287,6 +287,23 @@ async def test_in_process_as_the_simulation_serves_it():
             await client.exec("a", "b", "closed", ["x"])
 
 
+async def test_a_refusal_in_process_says_why():
+    body = json.dumps({"kind": "Status", "message": "cannot exec", "code": 403}).encode()
+
+    async def deny(scope, receive, send):
+        await receive()
+        start = {"type": "websocket.http.response.start", "status": 403, "headers": []}
+        await send(start)
+        await send({"type": "websocket.http.response.body", "body": body})
+
+    async with ASGIWebSocketTransport(deny) as transport:
+        http = HttpClient(
+            Target("https://api.sim.invalid", "kubernetes", "sim"), transport=transport
+        )
+        with pytest.raises(BackendUnauthorized, match="cannot exec"):
+            await KubernetesClient(http).exec("a", "b", "c", ["x"])
+
+
 def test_output_is_put_together_without_io():
     output = ExecOutput(max_bytes=10)
     for frame in (b"", b"\x01", b"\x01ab", b"\x02c", b"\x00in"):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from aiops_mcp.backends import kubeconfig
-from aiops_mcp.backends.kubeconfig import contexts, split_context
+from aiops_mcp.backends.kubeconfig import contexts, inlined, split_context
 from aiops_mcp.errors import InvalidCredentials
 
 PEM = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
@@ -126,6 +126,20 @@ def test_files_are_put_inline(tmp_path):
         "client-certificate-data": encoded(f"{PEM}me.crt"),
         "client-key-data": encoded(f"{PEM}me.key"),
     }
+
+
+def test_the_whole_kubeconfig_can_be_carried_elsewhere(tmp_path):
+    (tmp_path / "ca.crt").write_text(PEM)
+    config = document(**{"client-key": "not-there.key", "client-certificate": "ca.crt"})
+    for entry in config["clusters"]:
+        entry["cluster"] = {"server": "https://k", "certificate-authority": "ca.crt"}
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    carried = yaml.safe_load(inlined(path))
+    assert [c["name"] for c in carried["contexts"]] == ["prod", "lab", "lost"]
+    data = [entry["cluster"]["certificate-authority-data"] for entry in carried["clusters"]]
+    assert data == [encoded(PEM)] * 2
+    assert carried["users"][0]["user"] == config["users"][0]["user"]
 
 
 def test_what_changes_stays_where_it_is(tmp_path):
