@@ -1,0 +1,194 @@
+"""MCP and REST say the same: one operation, one answer, of one running application.
+
+The application is the real one over the simulated fleet, at a fixed moment. What REST answers, put
+through the operation's digest and the guard, must be what the MCP tool answers, in both eras.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastmcp import Client
+
+from aiops_mcp.app import App, open_app
+from aiops_mcp.mcp_host import OpenApp, mcp_server
+from aiops_mcp.operation import Operation
+from aiops_mcp.operations import OPERATIONS
+from aiops_mcp.serving import http_application
+from aiops_mcp.settings import Settings
+from aiops_mcp.surfaces.guard import digest_payload, guard
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MOMENT = datetime(2026, 3, 10, 14, 30, tzinfo=UTC)
+TOOLS = {operation.name: operation for operation in OPERATIONS if operation.tool}
+
+NEW = {
+    "name": "new-one",
+    "api_server_url": "https://api.new-one.invalid:6443",
+    "cluster_type": "EDGE",
+    "labels": {"team": "ml"},
+}
+
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("get_fleet_summary", {}),
+    ("list_clusters", {}),
+    ("list_clusters", {"cluster_type": "EDGE", "page_size": 2}),
+    ("list_clusters", {"label": ["nobody=has-this"]}),
+    ("get_cluster_status", {"cluster": "fleet-hub"}),
+    ("get_cluster_status", {"cluster": "tower-18"}),
+    ("query_metrics", {"query": "topk(3, sum by (namespace) (kube_pod_info))"}),
+    ("query_metrics", {"query": "sum(up)", "aggregation": "SUM"}),
+    ("query_metrics", {"query": "up", "clusters": ["type=EDGE"], "limit": 5}),
+    ("query_metrics", {"query": "sum(up)", "start_time": "-1h", "step": "5m"}),
+    ("query_metrics", {"query": "no_such_metric"}),
+    ("find_metrics", {"search": "gpu temperature"}),
+    ("get_metric_labels", {"label_name": "namespace", "clusters": ["fleet-hub"]}),
+    ("list_alerts", {}),
+    ("list_alerts", {"severity": "CRITICAL", "response_format": "detailed"}),
+    ("get_gpu_nodes", {}),
+    ("get_gpu_nodes", {"response_format": "detailed", "limit": 3}),
+    ("get_gpu_processes", {"limit": 5}),
+    ("get_gpu_summary", {}),
+]
+
+WRONG: list[tuple[str, dict[str, Any], str, str]] = [
+    (
+        "get_cluster_status",
+        {"cluster": "fleet-hubb"},
+        "CLUSTER_NOT_FOUND",
+        "No cluster is called 'fleet-hubb'. Near names: fleet-hub.",
+    ),
+    ("query_metrics", {"query": "sum(up"}, "INVALID_PROMQL", "1:7: parse error: "),
+    (
+        "query_metrics",
+        {"query": "up", "clusters": ["type=NOTHING"]},
+        "VALIDATION_FAILED",
+        "'NOTHING' is no type. type= takes HUB, SPOKE, EDGE, FAR_EDGE.",
+    ),
+    (
+        "query_metrics",
+        {"query": "up", "start_time": "-1h", "end_time": "-2h"},
+        "VALIDATION_FAILED",
+        "The range ends before it starts. Swap start_time and end_time.",
+    ),
+    ("list_alerts", {"severty": "CRITICAL"}, "VALIDATION_FAILED", "id you mean severity?"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"),
+        demo=True,
+        allow_write=True,
+        rate_user_per_minute=0,
+        rate_query_per_minute=0,
+    )
+    async with open_app(settings, watch=False, clock=lambda: MOMENT) as opened:
+        await opened.check_stale_clusters()
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rest(app: App) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=http_application(app))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+
+
+async def over_rest(
+    client: httpx2.AsyncClient, operation: Operation, arguments: dict[str, Any]
+) -> httpx2.Response:
+    method, _, path = operation.routes[0].partition(" ")
+    left = dict(arguments)
+    for name in arguments:
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(str(left.pop(name)), safe=""))
+    url = f"/api/v1{path}"
+    if method in {"POST", "PUT"}:
+        return await client.request(method, url, json=left)
+    return await client.request(method, url, params=left)
+
+
+def digest_of(operation: Operation, arguments: dict[str, Any], answer: Any) -> dict[str, Any]:
+    request = operation.request_type.model_validate(arguments)
+    assert operation.digest is not None
+    digest = operation.digest(request, operation.answer_type.model_validate(answer))
+    return json.loads(json.dumps(digest_payload(guard(digest))))
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+@pytest.mark.parametrize(("name", "arguments"), CALLS, ids=lambda value: json.dumps(value)[:60])
+async def test_a_question(
+    app: App, rest: httpx2.AsyncClient, era: Any, name: str, arguments: dict[str, Any]
+) -> None:
+    operation = TOOLS[name]
+    answer = await over_rest(rest, operation, arguments)
+    assert answer.status_code == operation.status, answer.text
+    async with Client(mcp_server(OpenApp(app), app.settings), mode=era) as client:
+        result = await client.call_tool(name, arguments)
+    assert result.structured_content == digest_of(operation, arguments, answer.json())
+    # Some clients show a model only the text: it must hold the same.
+    text = result.content[0].text
+    assert result.structured_content["headline"] in text
+    for row in result.structured_content.get("rows", ()):
+        assert all(str(cell) in text for cell in row if isinstance(cell, str))
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+@pytest.mark.parametrize(("name", "arguments", "code", "says"), WRONG, ids=lambda v: str(v)[:40])
+async def test_a_refusal(
+    app: App, rest: httpx2.AsyncClient, era: Any, name: str, arguments: Any, code: str, says: str
+) -> None:
+    refused = await over_rest(rest, TOOLS[name], arguments)
+    error = refused.json()["error"]
+    assert refused.status_code in {400, 404, 422}
+    assert error["code"] == code
+    assert says in error["message"]
+    async with Client(mcp_server(OpenApp(app), app.settings), mode=era) as client:
+        result = await client.call_tool(name, arguments, raise_on_error=False)
+    assert result.is_error
+    told = result.content[0].text.replace("\nhint:", "")
+    assert told.startswith(f"{code}: ")
+    assert says in told
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+async def test_a_change_in_two_steps_and_in_one(
+    app: App, rest: httpx2.AsyncClient, era: Any
+) -> None:
+    changes = [
+        ("register_cluster", NEW),
+        ("update_cluster", {"cluster": "new-one", "region": "eu-north"}),
+        ("remove_cluster", {"cluster": "new-one"}),
+    ]
+    by_rest = {}
+    for name, arguments in changes:
+        answer = await over_rest(rest, TOOLS[name], arguments)
+        assert answer.status_code == TOOLS[name].status, answer.text
+        by_rest[name] = digest_of(TOOLS[name], arguments, answer.json())
+    async with Client(mcp_server(OpenApp(app), app.settings), mode=era) as client:
+        for name, arguments in changes:
+            plan = await client.call_tool(name, arguments)
+            handle = _handle(plan.structured_content)
+            done = await client.call_tool(name, {**arguments, "apply": handle})
+            assert done.structured_content == by_rest[name]
+
+
+def _handle(plan: dict[str, Any]) -> str:
+    """The one-time handle, as a model reads it off the plan."""
+    return plan["more"].partition("apply=")[2].split()[0]
+
+
+async def test_every_tool_with_a_route_is_asked() -> None:
+    asked = {name for name, _ in CALLS} | {"register_cluster", "update_cluster", "remove_cluster"}
+    # A refresh measures: two of them never take the same number of milliseconds.
+    assert {name for name, operation in TOOLS.items() if operation.routes} - asked == {
+        "refresh_cluster"
+    }
