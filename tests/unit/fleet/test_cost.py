@@ -1,12 +1,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiops_mcp.errors import InputError, QueryTooExpensive
 from aiops_mcp.fleet import cost
 from aiops_mcp.promql import parse
+
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a busy machine a slow example is no fault of the code."""
+
 
 NOW = datetime(2026, 3, 1, 12, 0, 17, tzinfo=UTC)
 
@@ -110,6 +114,7 @@ def test_an_end_in_the_future_is_now():
     assert slack.notes == ()
 
 
+@calmly
 @given(st.integers(0, 10**8), st.one_of(st.none(), st.floats(0.001, 10**6)), st.integers(0, 10**6))
 def test_a_grid_is_orderly_and_within_the_limit(length, step, end_ago):
     end = NOW - timedelta(seconds=end_ago)

@@ -1,12 +1,16 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiops_mcp.fleet.histogram import add_buckets, bucket_quantile
 from aiops_mcp.fleet.merge import Combine, Combining, combine, fleet_quantile, number_text
 from aiops_mcp.models.metrics import Series
+
+
+calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a busy machine a slow example is no fault of the code."""
 
 
 def series(labels, *points):
@@ -104,6 +108,7 @@ def test_nothing_below_the_line():
     assert combine(Combining(Combine.WEIGHTED), clusters)[0].values[0][1] == "NaN"
 
 
+@calmly
 @given(
     st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(-1e9, 1e9), max_size=3), max_size=6),
     st.randoms(use_true_random=False),
@@ -118,6 +123,7 @@ def test_the_order_of_clusters_changes_nothing(clusters, random):
     assert answer(clusters) == answer(shuffled)
 
 
+@calmly
 @given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=30), st.integers(1, 29))
 def test_summing_clusters_equals_summing_their_union(values, cut):
     parts = [values[:cut], values[cut:]]
@@ -147,6 +153,7 @@ def test_numbers_as_prometheus_writes_them(value, text):
     assert number_text(value) == text
 
 
+@calmly
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_no_digit_of_a_number_is_lost(value):
     text = number_text(value)
@@ -230,6 +237,7 @@ def test_a_quantile_drops_the_metrics_name():
     assert found == (series({}, (0, "0.5")),)
 
 
+@calmly
 @given(
     st.lists(
         st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any), min_size=1, max_size=4
