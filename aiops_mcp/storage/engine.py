@@ -9,6 +9,7 @@ committed and leaves nothing half-written; a power cut may lose the last commits
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
@@ -219,6 +220,10 @@ class Database:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not file.exists():
                 file.touch(mode=0o600)
+            # The async driver leaves a thread behind when it cannot open a file, so look first.
+            sqlite3.connect(file).close()
+        except sqlite3.Error as error:
+            raise storage_failed(error, self.place) from error
         except OSError as error:
             raise StorageFailed(
                 f"The database {file} cannot be made ({error.strerror}).",
@@ -249,8 +254,12 @@ class Database:
 def _set_up_sqlite(engine: AsyncEngine, *, foreign_keys: bool) -> None:
     def connected(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        try:
+            cursor.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
+            cursor.execute("PRAGMA synchronous=NORMAL")  # reads the file: fails where it is none
+        except BaseException:
+            connection.close()  # the pool would forget it, and its thread would live on
+            raise
         cursor.close()
 
     def began(connection: Any) -> None:
