@@ -42,11 +42,12 @@ async def _finding(look: Callable[[], Awaitable[None]], timeout: float) -> Findi
         async with asyncio.timeout(timeout):
             await look()
     except TimeoutError:
-        return Finding(healthy=False, reachable=False, error=f"no answer within {timeout:g} s")
-    except AiopsError as error:
-        answered = isinstance(error, (BackendRefused, BackendMisbehaved))
+        error = f"no answer within {timeout:g} s"
+        return Finding(healthy=False, reachable=False, error=error, timed_out=True)
+    except AiopsError as failure:
+        answered = isinstance(failure, (BackendRefused, BackendMisbehaved))
         latency = (loop.time() - began) * 1000 if answered else None
-        return Finding(False, answered, str(error), latency)
+        return Finding(False, answered, str(failure), latency)
     return Finding(healthy=True, latency_ms=(loop.time() - began) * 1000)
 
 

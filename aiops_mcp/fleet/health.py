@@ -28,13 +28,15 @@ FLAPS = 3
 class Finding:
     """One part of a cluster: whether it answers, whether it is well, and what is wrong.
 
-    ``reachable`` is false where nothing answered at all; a refusal is an answer.
+    ``reachable`` is false where nothing answered at all; a refusal is an answer. ``timed_out``
+    says that nothing was heard in the time there was, which more time might change.
     """
 
     healthy: bool
     reachable: bool = True
     error: str | None = None
     latency_ms: float | None = None
+    timed_out: bool = False
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from aiops_mcp.models.cluster import Cluster, Connectivity
 from aiops_mcp.settings import Settings
 
 PATIENCE_SECONDS = 3.0
-"""Longer nobody waits at a prompt; a cluster that is slower counts as away for this command."""
+"""Longer nobody waits at a prompt; a cluster that is slower keeps the status it had."""
 
 DISCOVERY_SECONDS = 10.0
 
@@ -42,19 +42,23 @@ async def spot_check(
     settings: Settings,
     clock: Callable[[], datetime],
 ) -> tuple[StatusUpdate, ...]:
-    """The statuses of these clusters now, each within `PATIENCE_SECONDS`."""
+    """The statuses of these clusters now; of those only that say something in our patience."""
     gate = asyncio.Semaphore(settings.concurrency)
 
-    async def check(cluster: Cluster) -> StatusUpdate:
-        timeout = min(PATIENCE_SECONDS, settings.check_timeout[cluster.cluster_type])
+    async def check(cluster: Cluster) -> StatusUpdate | None:
+        full = settings.check_timeout[cluster.cluster_type]
+        timeout = min(PATIENCE_SECONDS, full)
         async with gate:
             findings = await look_at(cluster, clients, timeout)
         api = findings[health.API_SERVER]
+        if timeout < full and any(finding.timed_out for finding in findings.values()):
+            return None
         connectivity = Connectivity.CONNECTED if api.reachable else Connectivity.DISCONNECTED
         status = health.status_of(findings, connectivity, clock())
         return StatusUpdate(cluster.id, status, api.latency_ms, api.reachable)
 
-    return tuple(await asyncio.gather(*(check(cluster) for cluster in clusters)))
+    found = await asyncio.gather(*(check(cluster) for cluster in clusters))
+    return tuple(update for update in found if update is not None)
 
 
 async def discover_unknown(
