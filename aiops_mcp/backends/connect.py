@@ -16,7 +16,7 @@ from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.kubernetes_secrets import KubernetesSecrets
 from aiops_mcp.backends.prometheus import PrometheusClient
 from aiops_mcp.backends.tls import TlsSettings
-from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, file_token
+from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, FileToken
 from aiops_mcp.backends.wire import Target
 from aiops_mcp.errors import BackendRefused, InputError
 from aiops_mcp.models.cluster import Cluster, ClusterCredentials
@@ -113,7 +113,7 @@ def own_secrets(
         api_server_url,
         "kubernetes",
         "our own",
-        bearer=file_token(service_account / "token"),
+        bearer=FileToken(service_account / "token"),
         tls=TlsSettings(ca_bundle=ca_bundle),
     )
     return KubernetesSecrets(KubernetesClient(HttpClient(target)), own)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from aiops_mcp.backends import kubeconfig
 from aiops_mcp.backends.oidc import OidcBearer
 from aiops_mcp.backends.tls import TlsSettings
-from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, file_token, fixed_token
+from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, FileToken, fixed_token
 from aiops_mcp.backends.wire import Bearer, Target
 from aiops_mcp.errors import InvalidCredentials
 from aiops_mcp.models.cluster import AuthType, Cluster, ClusterCredentials
@@ -145,7 +145,7 @@ def _bearer(credentials: ClusterCredentials, service_account: Path) -> tuple[Bea
         return OidcBearer(settings, ca_bundle=credentials.ca_bundle), credentials.ca_bundle
     if credentials.token is not None:
         return fixed_token(credentials.token.get_secret_value()), credentials.ca_bundle
-    return file_token(service_account / "token"), credentials.ca_bundle or _own_ca(service_account)
+    return FileToken(service_account / "token"), credentials.ca_bundle or _own_ca(service_account)
 
 
 def _means_own_pod(credentials: ClusterCredentials) -> bool:

@@ -44,6 +44,10 @@ class ExecBearer:
     async def __call__(self) -> str | None:
         return (await self._current()).get("token")
 
+    def forget(self) -> None:
+        """Run the plugin at the next call, whatever its last answer said of its expiry."""
+        self._renew_at = None
+
     async def certificate(self) -> tuple[str, str] | None:
         """Certificate and key as PEM, where the plugin gives these."""
         status = await self._current()

@@ -21,7 +21,7 @@ from aiops_mcp.backends import faults
 from aiops_mcp.backends.call import Call, Params, base_and_headers, lines
 from aiops_mcp.backends.retry import RETRY_STATUSES, pause_before
 from aiops_mcp.backends.tls import TlsSettings, ssl_context, unused_context
-from aiops_mcp.backends.wire import Answer, ErrorReader, Refusal, Target, plain_refusal
+from aiops_mcp.backends.wire import Answer, ErrorReader, Refusal, Renewable, Target, plain_refusal
 from aiops_mcp.errors import BackendError, InvalidCredentials
 
 __all__ = ["HttpClient", "Params", "Target", "TlsSettings"]
@@ -166,6 +166,8 @@ class HttpClient:
             asked_to_wait: float | None = None
             try:
                 answer = await self._once(call)
+                if answer.status == 401 and self._renews():
+                    answer = await self._once(call)
             except _TRANSPORT_ERRORS as error:
                 fault = faults.transport_fault(self.target, error)
                 fault.__cause__ = error
@@ -181,6 +183,14 @@ class HttpClient:
             call.last_fault = fault
             await self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def _renews(self) -> bool:
+        """A token may be revoked before its time; 401 means that nothing was done with it."""
+        bearer = self.target.bearer
+        if not isinstance(bearer, Renewable):
+            return False
+        bearer.forget()
+        return True
 
     async def _judge(
         self, answer: Answer, read_error: ErrorReader

@@ -25,7 +25,7 @@ from aiops_mcp.backends.kubeconfig_document import (
 )
 from aiops_mcp.backends.oidc import OidcBearer
 from aiops_mcp.backends.tls import TlsSettings
-from aiops_mcp.backends.tokens import file_token, fixed_token
+from aiops_mcp.backends.tokens import FileToken, fixed_token
 from aiops_mcp.backends.wire import Bearer, Target
 from aiops_mcp.errors import InvalidCredentials
 
@@ -207,7 +207,7 @@ async def _identity(
         issued = await bearer.certificate()
         return (bearer, *issued) if issued else (bearer, cert, key)
     if isinstance(user.get("tokenFile"), str):
-        return file_token((folder or Path()) / user["tokenFile"]), cert, key
+        return FileToken((folder or Path()) / user["tokenFile"]), cert, key
     if isinstance(user.get("token"), str):
         return fixed_token(user["token"]), cert, key
     if provider := section(user, "auth-provider"):

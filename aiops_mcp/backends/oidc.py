@@ -63,6 +63,10 @@ class OidcBearer:
                     await self._renew()
         return self._token
 
+    def forget(self) -> None:
+        """Get a new token at the next call."""
+        self._token = None
+
     def _is_due(self) -> bool:
         return self._token is None or self._now() >= self._expires - _EARLY_SECONDS
 

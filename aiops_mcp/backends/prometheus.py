@@ -4,6 +4,7 @@ Reads only; never calls ``/-/reload``, ``/-/quit`` or ``/admin``. What the JSON 
 `prometheus_answers`; cost, cache and the fleet are not known here.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ import orjson
 from aiops_mcp.backends.call import Params
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.prometheus_answers import (
+    LARGE,
     MalformedAnswer,
     PrometheusAnswer,
     RuleAlert,
@@ -178,7 +180,9 @@ class PrometheusClient:
         seconds = self.http.timeout if timeout is None else timeout
         answer = await self._form(path, [*form, ("timeout", _decimal(seconds))], timeout)
         try:
-            return parse_query(answer.body)
+            if len(answer.body) < LARGE:
+                return parse_query(answer.body)
+            return await asyncio.to_thread(parse_query, answer.body)
         except orjson.JSONDecodeError:
             self.http.parsed(answer)  # raises the error that says what came instead
             raise

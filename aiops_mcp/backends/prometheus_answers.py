@@ -4,7 +4,9 @@ Wire format: prometheus/prometheus ``docs/querying/api.md``, 2.x and 3.x; also T
 VictoriaMetrics.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,6 +15,9 @@ from pydantic import BaseModel
 
 from aiops_mcp.backends.wire import Answer, Refusal, excerpt, plain_refusal
 from aiops_mcp.models.metrics import MetricMetadata, ResultType, Series
+
+LARGE = 1024 * 1024
+"""Bytes of an answer from which on reading it is worth a thread."""
 
 _FIELDS = {"metric", "values"}
 _new = Series.__new__
@@ -123,6 +128,11 @@ def parse_query(body: bytes) -> PrometheusAnswer:
         orjson.JSONDecodeError: not JSON.
         MalformedAnswer: JSON of another shape.
     """
+    with _collector_paused() if len(body) > LARGE else nullcontext():
+        return _parse_query(body)
+
+
+def _parse_query(body: bytes) -> PrometheusAnswer:
     answer: Any = orjson.loads(body)
     try:
         data = _data(answer)
@@ -134,6 +144,22 @@ def parse_query(body: bytes) -> PrometheusAnswer:
     if left_out:
         warnings = (*warnings, _LEFT_OUT.format(left_out))
     return PrometheusAnswer(result_type, series, warnings, _texts(answer, "infos"))
+
+
+@contextmanager
+def _collector_paused() -> Generator[None]:
+    """No garbage collection while a large answer is read.
+
+    It would go over the half-made answer again and again and find nothing: 0.7 instead of 0.2
+    seconds for 30 MB.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _vector(result: list[dict[str, Any]]) -> tuple[tuple[Series, ...], int]:

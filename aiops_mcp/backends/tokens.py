@@ -26,18 +26,31 @@ def fixed_token(token: str) -> Bearer:
     return lambda: stripped
 
 
-def file_token(
-    path: Path, *, now: Callable[[], float] = time.monotonic, every: float = REREAD_SECONDS
-) -> Bearer:
-    """The token in a file, read anew at most every ten seconds (kubelet rotates it hourly)."""
-    kept: list[tuple[float, str]] = []
+class FileToken:
+    """The token in a file, read anew at most every ten seconds (the kubelet rotates it hourly)."""
 
-    def read() -> str:
-        if not kept or now() - kept[0][0] >= every:
-            kept[:] = [(now(), _read(path))]
-        return kept[0][1]
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        every: float = REREAD_SECONDS,
+    ) -> None:
+        self._path = path
+        self._now = now
+        self._every = every
+        self._token = ""
+        self._read_at: float | None = None
 
-    return read
+    def __call__(self) -> str:
+        now = self._now()
+        if self._read_at is None or now - self._read_at >= self._every:
+            self._token, self._read_at = _read(self._path), now
+        return self._token
+
+    def forget(self) -> None:
+        """Read the file at the next call."""
+        self._read_at = None
 
 
 def _read(path: Path) -> str:

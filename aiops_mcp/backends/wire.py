@@ -5,11 +5,19 @@ Plain data for `http.py` and the clients above it. Opens nothing.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import orjson
 
 from aiops_mcp.backends.tls import TlsSettings
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A bearer that can forget its token, so that the next call gets a new one."""
+
+    def forget(self) -> None: ...
+
 
 Bearer = Callable[[], str | None] | Callable[[], Awaitable[str | None]]
 """Gives the token of this moment, at every call anew; it may have to wait for one."""

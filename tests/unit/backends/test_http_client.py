@@ -344,3 +344,33 @@ async def test_redirects(code, location, expected):
     with pytest.raises(expected, match=f"HTTP {code}"):
         await server.client().get_json("/x")
     assert len(server.requests) == 1
+
+
+class Revocable:
+    """Gives t1 until it is told to forget it."""
+
+    def __init__(self):
+        self.number = 1
+
+    def __call__(self):
+        return f"t{self.number}"
+
+    def forget(self):
+        self.number += 1
+
+
+async def test_a_revoked_token_is_renewed_once():
+    server = Scripted(status(401), ok(b"[1]"), status(401), status(401))
+    client = server.client(bearer=Revocable(), retries=0)
+    assert await client.get_json("/x") == [1]
+    with pytest.raises(BackendUnauthorized):
+        await client.get_json("/x")
+    sent = [request.headers["authorization"] for request in server.requests]
+    assert sent == ["Bearer t1", "Bearer t2", "Bearer t2", "Bearer t3"]
+
+
+async def test_a_fixed_token_is_not_tried_again():
+    server = Scripted(status(401))
+    with pytest.raises(BackendUnauthorized):
+        await server.client(bearer=lambda: "fixed").get_json("/x")
+    assert len(server.requests) == 1

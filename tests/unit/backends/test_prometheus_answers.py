@@ -1,9 +1,12 @@
 """What Prometheus's JSON is read as; 3.x answers after docs/querying/api.md of Prometheus 3.14."""
 
+import gc
+
 import orjson
 import pytest
 
 from aiops_mcp.backends.prometheus_answers import (
+    LARGE,
     MalformedAnswer,
     parse_label_sets,
     parse_metadata,
@@ -220,3 +223,17 @@ def test_refusals(kind, too_heavy):
 def test_refusals_of_a_proxy():
     assert prometheus_refusal(Answer(502, {}, b"<html>x")).reason == "an HTML page"
     assert prometheus_refusal(Answer(502, {}, b'["x"]')).reason == '["x"]'
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_large_answers_are_read_without_the_collector_which_is_as_before_after(was_enabled):
+    result = [{"metric": {"i": f"{i:050d}"}, "value": [1, "2"]} for i in range(LARGE // 80)]
+    if not was_enabled:
+        gc.disable()
+    try:
+        assert len(query("vector", result).series) == len(result)
+        with pytest.raises(orjson.JSONDecodeError):
+            parse_query(b" " * (LARGE + 1))
+        assert gc.isenabled() is was_enabled
+    finally:
+        gc.enable()

@@ -8,6 +8,7 @@ import pytest
 
 from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.backends.prometheus import PrometheusClient, escaped_label
+from aiops_mcp.backends.prometheus_answers import LARGE
 from aiops_mcp.errors import (
     BackendMisbehaved,
     BackendRefused,
@@ -192,3 +193,10 @@ async def test_execution_errors_keep_their_kind():
     assert caught.value.http_status == 422
     assert caught.value.details["error_type"] == "execution"
     assert "many-to-many" in caught.value.message
+
+
+async def test_a_large_answer():
+    result = [{"metric": {"i": f"{i:050d}"}, "value": [1, "2"]} for i in range(LARGE // 60)]
+    big = {"status": "success", "data": {"resultType": "vector", "result": result}}
+    prometheus, _ = client(lambda request: big)
+    assert len((await prometheus.query("up")).series) == len(result)

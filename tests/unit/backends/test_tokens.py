@@ -9,14 +9,14 @@ import pytest
 
 from aiops_mcp.backends.exec_plugin import ExecBearer
 from aiops_mcp.backends.oidc import OidcBearer, jwt_expiry
-from aiops_mcp.backends.tokens import file_token
+from aiops_mcp.backends.tokens import FileToken
 from aiops_mcp.errors import ClusterUnreachable, InvalidCredentials
 
 
 def test_a_token_file_is_read_anew_now_and_then(tmp_path):
     path, now = tmp_path / "token", [0.0]
     path.write_text("one\n")
-    token = file_token(path, now=lambda: now[0], every=10)
+    token = FileToken(path, now=lambda: now[0], every=10)
     assert token() == "one"
     path.write_text("two")
     now[0] = 9.9
