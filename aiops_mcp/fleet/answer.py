@@ -73,9 +73,7 @@ class FleetAnswer(Generic[T]):
                 for answer in succeeded
                 if answer.stale_as_of is not None
             ),
-            offline=tuple(
-                answer.cluster.name for answer in skipped if answer.skipped == OFFLINE
-            ),
+            offline=tuple(answer.cluster.name for answer in skipped if answer.skipped == OFFLINE),
             skipped=tuple(
                 f"{answer.cluster.name} ({answer.skipped})"
                 for answer in skipped
@@ -120,10 +118,12 @@ def explain(answers: Sequence[ClusterAnswer[T]]) -> AiopsError:
 def _nobody_asked(answers: Sequence[ClusterAnswer[T]]) -> AiopsError:
     reasons = ", ".join(f"{answer.cluster.name} ({answer.skipped})" for answer in answers[:10])
     more = f" and {len(answers) - 10} more" if len(answers) > 10 else ""
-    return ClusterUnreachable(
-        f"No cluster could be asked: {reasons}{more}.",
-        "A cluster that is offline is asked when it is named; list_clusters shows their state.",
+    hint = (
+        "A cluster that is offline is asked when it is named; list_clusters shows their state."
+        if any(answer.skipped == OFFLINE for answer in answers)
+        else "Set the URL with update_cluster, or let refresh_cluster look for it."
     )
+    return ClusterUnreachable(f"No cluster could be asked: {reasons}{more}.", hint)
 
 
 def _failure(answer: ClusterAnswer[T]) -> ClusterFailure:

@@ -317,6 +317,20 @@ async def test_missing_backends_are_skipped_not_failed(fakes, clock):
     assert coverage.skipped == ("bbb (no Prometheus)",)
 
 
+async def test_nobody_having_the_backend_says_what_to_set(fakes, clock):
+    clusters = [fakes.cluster(f"spoke-{n:02}") for n in range(12)]
+    fleet = fakes.make_fleet(clusters, clock)
+
+    async def question(access):
+        raise BackendMissing(access.cluster.name, "Prometheus")
+
+    answer = await ask(fleet, question)
+    with pytest.raises(ClusterUnreachable) as caught:
+        answer.raise_if_nobody_answered()
+    assert "spoke-09 (no Prometheus) and 2 more" in caught.value.message
+    assert "Set the URL" in caught.value.hint
+
+
 async def test_an_error_only_when_nobody_answered(fakes, clock):
     fleet = fakes.make_fleet([fakes.cluster("aaa"), fakes.cluster("bbb")], clock)
 
@@ -460,7 +474,7 @@ async def test_an_offline_cluster_is_told_of_but_not_waited_for(fakes, clock):
 async def test_nobody_online_is_an_error(fakes, clock):
     fleet = fakes.make_fleet([fakes.cluster("bbb", state=ClusterState.OFFLINE)], clock)
     answer = await ask(fleet, name_of)
-    with pytest.raises(ClusterUnreachable, match=r"bbb \(offline\)"):
+    with pytest.raises(ClusterUnreachable, match=r"bbb \(offline\).* when it is named"):
         answer.raise_if_nobody_answered()
 
 
