@@ -179,7 +179,7 @@ class Expansion:
                 series = labels | {measure.label: value}
                 active = Steps(steps.times, tuple(str(one) == value for one in steps.values))
                 shown = Steps(steps.times, (1.0,) * len(steps.values))
-                signal = self._stepped(entity, series, shown, _both(entity.present, active))
+                signal = self._stepped(series, shown, _both(entity.present, active))
                 yield SeriesSignal(entity.target, series, signal)
             return
         wanted = [(labels, measure.equals)]
@@ -188,12 +188,11 @@ class Expansion:
             wanted = [(labels | {measure.enum: value}, value) for value in values]
         for series, value in wanted:
             shown = Steps(steps.times, tuple(_number(one, value) for one in steps.values))
-            signal = self._stepped(entity, series, shown, entity.present)
+            signal = self._stepped(series, shown, entity.present)
             yield SeriesSignal(entity.target, series, signal)
 
     def _stepped(
         self,
-        entity: Entity,
         labels: dict[str, str],
         steps: Steps[float],
         present: Steps[bool] | None,

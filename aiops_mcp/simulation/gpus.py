@@ -6,7 +6,7 @@ So ``nvidia-smi`` and Prometheus tell one story. It must not know how either is 
 from collections.abc import Mapping
 
 from aiops_mcp.simulation.cluster import SimulatedCluster
-from aiops_mcp.simulation.entities import gpu_memory_mib, power_limit_watts
+from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts
 from aiops_mcp.simulation.inventory import Gpu, Node, Pod, uid_of
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.nvidia_smi import (

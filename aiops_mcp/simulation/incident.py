@@ -46,7 +46,8 @@ class BendMetric(Effect):
 
     Exactly one of ``factor``, ``add``, ``set`` and ``set_to_onset_plus`` (a moment, such as an
     expiry date); of counters they mean the rate per second. A histogram's plain name bends what
-    it observes, its ``_count`` how often. ``period`` is how long a ramp rises or a tooth lasts.
+    it observes, its ``_count`` (by a factor) how often. ``period`` is how long a ramp rises or a
+    tooth lasts.
     """
 
     effect: Literal["bend"]

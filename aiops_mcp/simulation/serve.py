@@ -83,7 +83,7 @@ async def serve_fleet(
         server = _server(fleet, places, certificate.context if scheme == "https" else None)
         servers.append(server)
         tasks.append(asyncio.create_task(_run(server, bound_sockets)))
-    while not all(server.started for server in servers):
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.01)
     kubeconfig = _kubeconfig(fleet, urls, certificate.authority_pem)
     return RunningFleet(urls, kubeconfig, certificate.authority_pem, servers, tasks)

@@ -22,7 +22,8 @@ from aiops_mcp.simulation.catalogue import (
     series_names,
 )
 from aiops_mcp.simulation.cluster import SimulatedCluster, Window
-from aiops_mcp.simulation.entities import Entity, EntitySource, Target
+from aiops_mcp.simulation.entities import Entity, Scene, Target
+from aiops_mcp.simulation.entity_kinds import KINDS
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.promql.matching import Labels, labels_from, matches
 from aiops_mcp.simulation.promql.store import Block, Mask, MetricMetadata, Times
@@ -73,7 +74,7 @@ class WorldStore:
     ) -> None:
         self._cluster = cluster
         self._now = now
-        self._source = EntitySource(cluster, anchor)
+        self._scene = Scene(cluster, anchor)
         self._lock = RLock()
         self._entities: dict[tuple[str, str], list[Entity]] = {}
         self._series: dict[str, list[SeriesSignal]] = {}
@@ -156,7 +157,9 @@ class WorldStore:
             key = (kind, job)
             if key not in self._entities:
                 self._entities[key] = (
-                    self._target_entities() if kind == "target" else self._source.find(kind, job)
+                    self._target_entities()
+                    if kind == "target"
+                    else list(KINDS[kind](self._scene, job))
                 )
             return self._entities[key]
 

@@ -185,24 +185,27 @@ class _Server:
             return JSONResponse(
                 discovery.aggregated(groups), headers={"content-type": discovery.AGGREGATED}
             )
-        match parts:
-            case ["api"]:
-                return JSONResponse(discovery.api_versions())
-            case ["apis"]:
-                return JSONResponse(discovery.api_group_list(self._resources))
-            case ["api", "v1"]:
-                return JSONResponse(discovery.api_resource_list("", self._groups[""]))
-            case ["apis", group] if group in self._groups:
-                return JSONResponse(discovery.api_group(group))
-            case ["apis", group, "v1"] if group in self._groups:
-                return JSONResponse(discovery.api_resource_list(group, self._groups[group]))
-            case ["openapi", "v3"]:
-                return JSONResponse({"paths": {}})
-            case ["openapi", "v2"]:
-                info = {"title": "Kubernetes", "version": self._cluster.spec.kubernetes_version}
-                return JSONResponse({"swagger": "2.0", "info": info, "paths": {}})
-            case _:
-                raise faults.no_such_path()
+        return JSONResponse(self._legacy_discovery(parts))
+
+    def _legacy_discovery(self, parts: list[str]) -> Json:
+        version = self._cluster.spec.kubernetes_version
+        fixed: dict[tuple[str, ...], Callable[[], Json]] = {
+            ("api",): discovery.api_versions,
+            ("apis",): lambda: discovery.api_group_list(self._resources),
+            ("api", "v1"): lambda: discovery.api_resource_list("", self._groups[""]),
+            ("openapi", "v3"): lambda: {"paths": {}},
+            ("openapi", "v2"): lambda: {
+                "swagger": "2.0",
+                "info": {"title": "Kubernetes", "version": version},
+                "paths": {},
+            },
+        }
+        for group, members in self._groups.items():
+            fixed["apis", group] = partial(discovery.api_group, group)
+            fixed["apis", group, "v1"] = partial(discovery.api_resource_list, group, members)
+        if tuple(parts) not in fixed:
+            raise faults.no_such_path()
+        return fixed[tuple(parts)]()
 
     # --- objects ------------------------------------------------------------------------------
 

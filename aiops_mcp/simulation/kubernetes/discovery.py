@@ -72,16 +72,16 @@ def api_resource_list(group: str, resources: Sequence[Resource]) -> Json:
             }
             for sub in one.subresources
         )
-    for kind in _REVIEWS.get(group, ()):
-        entries.append(
-            {
-                "name": f"{kind.lower()}s",
-                "singularName": kind.lower(),
-                "namespaced": False,
-                "kind": kind,
-                "verbs": ["create"],
-            }
-        )
+    entries.extend(
+        {
+            "name": f"{kind.lower()}s",
+            "singularName": kind.lower(),
+            "namespaced": False,
+            "kind": kind,
+            "verbs": ["create"],
+        }
+        for kind in _REVIEWS.get(group, ())
+    )
     version = f"{group}/v1" if group else "v1"
     return {
         "kind": "APIResourceList",

@@ -6,7 +6,7 @@ frames whose first byte is the channel (1 stdout, 2 stderr, 3 status, 255 close 
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,32 +44,44 @@ def run(view: View, pod: Pod, command: Sequence[str]) -> Output:
     if not words:
         return Output()
     program = words[0].rsplit("/", 1)[-1]
-    match program, words[1:]:
-        case "nvidia-smi", arguments if pod.gpus or pod.work.container_name in _DRIVER_CONTAINERS:
-            inside = pod if pod.gpus else None
-            driver = node_driver(view.cluster, view.store, pod.node, view.moment, inside)
-            answer = run_nvidia_smi(driver, arguments, datetime.fromtimestamp(view.moment, UTC))
-            return Output(answer.stdout, "", answer.exit_code)
-        case "hostname", []:
-            return Output(f"{pod.name}\n")
-        case "cat", ["/etc/os-release"]:
-            return Output(_OS_RELEASE)
-        case "cat", [path, *_]:
-            return Output("", f"cat: {path}: No such file or directory\n", 1)
-        case "echo", arguments:
-            return Output(" ".join(arguments) + "\n")
-        case "date", _:
-            now = datetime.fromtimestamp(view.moment, UTC)
-            return Output(now.strftime("%a %b %e %H:%M:%S UTC %Y\n"))
-        case "uname", _:
-            return Output(f"Linux {pod.name} 5.14.0-427.57.1.el9_4.x86_64 x86_64 GNU/Linux\n")
-        case "true", _:
-            return Output()
-        case "false", _:
-            return Output("", "", 1)
-        case _:
-            text = f'exec: "{words[0]}": executable file not found in $PATH\n'
-            return Output("", text, _NOT_FOUND)
+    has_driver = bool(pod.gpus) or pod.work.container_name in _DRIVER_CONTAINERS
+    if program in _PROGRAMS and (program != "nvidia-smi" or has_driver):
+        return _PROGRAMS[program](view, pod, words[1:])
+    text = f'exec: "{words[0]}": executable file not found in $PATH\n'
+    return Output("", text, _NOT_FOUND)
+
+
+def _nvidia_smi(view: View, pod: Pod, arguments: Sequence[str]) -> Output:
+    inside = pod if pod.gpus else None
+    driver = node_driver(view.cluster, view.store, pod.node, view.moment, inside)
+    answer = run_nvidia_smi(driver, arguments, datetime.fromtimestamp(view.moment, UTC))
+    return Output(answer.stdout, "", answer.exit_code)
+
+
+def _cat(_view: View, _pod: Pod, arguments: Sequence[str]) -> Output:
+    if list(arguments) == ["/etc/os-release"]:
+        return Output(_OS_RELEASE)
+    missing = "".join(f"cat: {path}: No such file or directory\n" for path in arguments)
+    return Output("", missing, 1 if arguments else 0)
+
+
+def _date(view: View, _pod: Pod, _arguments: Sequence[str]) -> Output:
+    now = datetime.fromtimestamp(view.moment, UTC)
+    return Output(now.strftime("%a %b %e %H:%M:%S UTC %Y\n"))
+
+
+_PROGRAMS: Mapping[str, Callable[[View, Pod, Sequence[str]], Output]] = {
+    "nvidia-smi": _nvidia_smi,
+    "cat": _cat,
+    "date": _date,
+    "hostname": lambda _view, pod, _: Output(f"{pod.name}\n"),
+    "echo": lambda _view, _pod, arguments: Output(" ".join(arguments) + "\n"),
+    "uname": lambda _view, _pod, arguments: Output(
+        "Linux 5.14.0-427.57.1.el9_4.x86_64 x86_64 GNU/Linux\n" if arguments else "Linux\n"
+    ),
+    "true": lambda _view, _pod, _: Output(),
+    "false": lambda _view, _pod, _: Output("", "", 1),
+}
 
 
 def exit_status(code: int) -> Json:

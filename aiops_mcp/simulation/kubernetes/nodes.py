@@ -1,6 +1,6 @@
 """Nodes and namespaces as the API server shows them."""
 
-from aiops_mcp.simulation.entities import gpu_memory_mib
+from aiops_mcp.simulation.gpu_models import gpu_memory_mib
 from aiops_mcp.simulation.inventory import Node
 from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata, quantity, stamp
 from aiops_mcp.simulation.topology import GIB
@@ -15,12 +15,13 @@ def node_objects(view: View) -> list[Json]:
 
 def node_labels(view: View, node: Node) -> dict[str, str]:
     """Labels of a node: host, roles, zone, and what GPU feature discovery adds."""
+    region = view.cluster.spec.region
     labels = {
         "kubernetes.io/hostname": node.name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
-        "topology.kubernetes.io/region": view.cluster.spec.region,
-        "topology.kubernetes.io/zone": f"{view.cluster.spec.region}-{'abc'[int(node.name[-1]) % 3]}",
+        "topology.kubernetes.io/region": region,
+        "topology.kubernetes.io/zone": f"{region}-{'abc'[int(node.name[-1]) % 3]}",
     }
     role = "control-plane" if node.role == "control-plane" else "worker"
     labels[f"node-role.kubernetes.io/{role}"] = ""

@@ -1,7 +1,7 @@
 """What platforms and operators add: CRDs, OpenShift, managed clusters, certificates, SR-IOV."""
 
 from aiops_mcp.simulation.cluster import OPERATORS, SimulatedCluster
-from aiops_mcp.simulation.entities import certificates
+from aiops_mcp.simulation.entities_platform import certificate_names
 from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata, stamp
 from aiops_mcp.simulation.store import evaluate_now
 
@@ -224,7 +224,7 @@ def certificate_objects(view: View) -> list[Json]:
         for one, end in zip(series, ends, strict=True)
     }
     found: list[Json] = []
-    for namespace, name in certificates(view.cluster):
+    for namespace, name in certificate_names(view.cluster):
         end = expiry.get((namespace, name))
         if end is None:
             continue

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiops_mcp.simulation.cluster import SimulatedCluster
-from aiops_mcp.simulation.kubernetes import happenings, nodes, platform, pods, workloads
+from aiops_mcp.simulation.kubernetes import happenings, nodes, platform, pods, services, workloads
 from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata
 
 Render = Callable[[View], list[Json]]
@@ -49,14 +49,14 @@ _CORE = (
         "v1",
         "services",
         "Service",
-        workloads.service_objects,
+        services.service_objects,
         True,
         ("svc",),
         subresources=("proxy",),
     ),
-    Resource("", "v1", "endpoints", "Endpoints", workloads.endpoints_objects, True, ("ep",)),
+    Resource("", "v1", "endpoints", "Endpoints", services.endpoints_objects, True, ("ep",)),
     Resource("", "v1", "events", "Event", happenings.event_objects, True, ("ev",)),
-    Resource("", "v1", "configmaps", "ConfigMap", workloads.config_map_objects, True, ("cm",)),
+    Resource("", "v1", "configmaps", "ConfigMap", services.config_map_objects, True, ("cm",)),
     Resource(
         "",
         "v1",
@@ -91,7 +91,7 @@ _CORE = (
         "v1",
         "endpointslices",
         "EndpointSlice",
-        workloads.endpoint_slice_objects,
+        services.endpoint_slice_objects,
     ),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", nodes.lease_objects),
 )

@@ -1,0 +1,131 @@
+"""What programs tell of themselves: services, GPUs, model servers, network functions."""
+
+from collections.abc import Iterator
+
+from aiops_mcp.simulation.entities import Entity, Scene, pod_sizes
+from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts
+from aiops_mcp.simulation.inventory import Node, Pod
+
+
+def coredns(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods_of("kube-system/coredns"):
+        yield Entity(pod.name, scene.on_pod(job, pod), {}, {"load": 1.0})
+
+
+def http(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        if pod.work.http:
+            http = pod.work.http
+            sizes = pod_sizes(pod.work) | {
+                "rate": http.rate / max(1, pod.work.replicas),
+                "errors": http.errors,
+                "fine": 1 - http.errors,
+                "latency": http.latency_ms / 1000.0,
+            }
+            yield scene.served(pod, job, {}, sizes)
+
+
+def calls(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        for callee in pod.work.http.calls if pod.work.http else ():
+            rate = pod.work.http.rate / max(1, pod.work.replicas) if pod.work.http else 0.0
+            sizes = {"rate": rate, "errors": 0.0005, "fine": 0.9995, "latency": 0.02}
+            yield scene.served(pod, job, {"peer_service": callee}, sizes)
+
+
+def gpus(scene: Scene, job: str) -> Iterator[Entity]:
+    holders = {
+        (gpu.uuid, place): pod for pod in scene.cluster.inventory.pods for gpu, place in pod.gpus
+    }
+    for node in scene.cluster.inventory.nodes:
+        exporter = _exporter(scene, node)
+        for gpu in node.gpus:
+            pod = holders.get((gpu.uuid, None)) or holders.get((gpu.uuid, 0))
+            labels = {
+                "gpu": str(gpu.index),
+                "UUID": gpu.uuid,
+                "pci_bus_id": gpu.pci_bus_id,
+                "device": f"nvidia{gpu.index}",
+                "modelName": gpu.model,
+                "Hostname": node.name,
+            }
+            if pod:
+                labels |= {
+                    "exported_namespace": pod.namespace,
+                    "exported_pod": pod.name,
+                    "exported_container": pod.work.container_name,
+                }
+            memory = gpu_memory_mib(gpu.model)
+            busy = (0.82 if pod.work.kind == "StatefulSet" else 0.6) if pod else 0.0
+            sizes = {
+                "memory": memory,
+                "held": 0.9 * memory if pod else 4.0,
+                "free": 0.1 * memory if pod else memory - 4.0,
+                "busy": busy,
+                "heat": 30 + 32 * busy,
+                "power": 75 + power_limit_watts(gpu.model) * 0.75 * busy,
+            }
+            target = scene.on_pod(job, exporter) if exporter else scene.central(job)
+            lost = scene.cluster.gpu_present(gpu.uuid)
+            yield Entity(gpu.uuid, target, labels, sizes, present=lost)
+
+
+def _exporter(scene: Scene, node: Node) -> Pod | None:
+    pods = scene.cluster.inventory.pods_of("gpu-operator/nvidia-dcgm-exporter")
+    return next((pod for pod in pods if pod.node.name == node.name), None)
+
+
+def gpu_nodes(scene: Scene, job: str) -> Iterator[Entity]:
+    for node in scene.cluster.inventory.nodes:
+        if node.gpus:
+            sizes = {"gpus": float(len(node.gpus))}
+            yield Entity(node.name, scene.central(job), {"node": node.name}, sizes)
+
+
+def vllm(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        if pod.work.model and pod.work.http:
+            labels = {"model_name": pod.work.model, "engine": "0"}
+            rate = pod.work.http.rate / pod.work.replicas
+            yield scene.served(pod, job, labels, {"rate": rate})
+
+
+def ptp(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        if pod.work.ptp:
+            for process, iface in (("ptp4l", "ens1fx"), ("phc2sys", "CLOCK_REALTIME")):
+                labels = {"process": process, "node": pod.node.name, "iface": iface}
+                yield scene.served(pod, job, {**labels, "from": "master"}, {})
+
+
+def ptp_processes(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        if pod.work.ptp:
+            for process in ("ptp4l", "phc2sys"):
+                labels = {"process": process, "node": pod.node.name, "config": "ptp4l.0.config"}
+                yield scene.served(pod, job, labels, {})
+
+
+def dpdk(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        for port in range(pod.work.dpdk_ports):
+            yield scene.served(pod, job, {"port": str(port)}, {"rate": 250_000.0 * (port + 1)})
+
+
+def vfs(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        for number in range(pod.work.vfs):
+            labels = {
+                "pf": "ens3f0",
+                "vf": str(number),
+                "pciAddr": f"0000:5e:02.{number}",
+                "numa_node": "0",
+            }
+            target = scene.on_node(job, pod.node, 9808, node=pod.node.name)
+            yield Entity(f"{pod.name}/{number}", target, labels, {"rate": 2e7})
+
+
+def cnf(scene: Scene, job: str) -> Iterator[Entity]:
+    for pod in scene.cluster.inventory.pods:
+        if pod.work.cnf in ("AMF", "SMF", "UPF"):
+            yield scene.served(pod, job, {}, {"rate": 2.0})
