@@ -7,19 +7,20 @@ of clusters.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from aiops_mcp.operation import Progress, no_progress
 
 R = TypeVar("R")
+Call: TypeAlias = Callable[[], Coroutine[Any, Any, R]]
 
 GRACE_SECONDS = 0.25
 """Beyond the last deadline, for calls that are just giving up."""
 
 
 async def fan_out(
-    calls: Sequence[Callable[[], Awaitable[R]]],
+    calls: Sequence[Call[R]],
     *,
     concurrency: int,
     until: float,
@@ -35,9 +36,9 @@ async def fan_out(
         return []
     if len(calls) > concurrency:
         slots = asyncio.Semaphore(concurrency)
-        tasks = [asyncio.ensure_future(_in_a_slot(call, slots)) for call in calls]
+        tasks = [asyncio.create_task(_in_a_slot(call, slots)) for call in calls]
     else:
-        tasks = [asyncio.ensure_future(call()) for call in calls]
+        tasks = [asyncio.create_task(call()) for call in calls]
     reporter = _Reporter(progress, noun).watch(tasks) if progress is not no_progress else None
     try:
         await _settle(tasks, until)
@@ -48,7 +49,7 @@ async def fan_out(
             await reporter.finish()
 
 
-async def _in_a_slot(call: Callable[[], Awaitable[R]], slots: asyncio.Semaphore) -> R:
+async def _in_a_slot(call: Call[R], slots: asyncio.Semaphore) -> R:
     async with slots:
         return await call()
 

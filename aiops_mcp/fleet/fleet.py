@@ -11,7 +11,7 @@ would wait. Both count from the start of the question.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -208,8 +208,8 @@ class Fleet:
     def forget(self, cluster_id: UUID) -> None:
         """The cluster changed or went: drop its clients, breakers and cached answers."""
         self.clients.forget(cluster_id)
-        self.breakers.forget(cluster_id)
-        self.cache.forget(cluster_id)
+        self.breakers.forget(cluster_id.int)
+        self.cache.forget(cluster_id.int)  # a UUID is slow to hash
 
     async def aclose(self) -> None:
         if self.last_seen is not None:
@@ -220,7 +220,7 @@ class Fleet:
 
     def _call_for(
         self, cluster: Cluster, asked: _Asked[T]
-    ) -> Callable[[], Awaitable[ClusterAnswer[T]]]:
+    ) -> Callable[[], Coroutine[Any, Any, ClusterAnswer[T]]]:
         return lambda: self._answer_of(cluster, asked)
 
     def _patience(self, asked: _Asked[Any], cluster: Cluster) -> float:
@@ -253,7 +253,7 @@ class Fleet:
         if rule is None:
             return await self._through_breaker(cluster, asked)
         return await self.cache.get(
-            (cluster.id, address(cluster), asked.backend, *rule.key),
+            (cluster.id.int, address(cluster), asked.backend, *rule.key),
             lambda: self._through_breaker(cluster, asked),
             ttl=rule.ttl,
             size=rule.size,
@@ -265,7 +265,7 @@ class Fleet:
         deadline = asked.began + patience
         if asyncio.get_running_loop().time() >= deadline:
             raise _timed_out(cluster, asked.backend, patience, "was not asked: no slot came free")
-        breaker = self.breakers.of(cluster.id, asked.backend)
+        breaker = self.breakers.of(cluster.id.int, asked.backend)
         if not breaker.admit():
             raise _circuit_open(cluster, asked.backend, breaker)
         try:

@@ -38,7 +38,9 @@ def size_of(results: Results) -> int:
     for told in results:
         if told.series:
             labels = len(told.series[0].metric)
-            points = sum(len(series.values) for series in told.series)
+            points = len(told.series)
+            if told.result_type is ResultType.MATRIX:
+                points = sum([len(series.values) for series in told.series])
             total += (400 + 120 * labels) * len(told.series) + 130 * points
     return total
 

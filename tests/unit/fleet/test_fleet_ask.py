@@ -250,7 +250,7 @@ async def test_cancelling_the_question_cancels_every_call(fakes, clock):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert len(ended) == 18
-    breaker = fleet.breakers.of(fakes.cluster("spoke-0").id, "prometheus")
+    breaker = fleet.breakers.of(fakes.cluster("spoke-0").id.int, "prometheus")
     assert breaker.admit()
 
 
@@ -448,7 +448,7 @@ async def test_a_cached_answer_stands_while_the_breaker_is_open(fakes, clock):
     rule = CacheRule(("q",), ttl=30)
     await ask(fleet, name_of, cache=rule)
     for _ in range(5):
-        fleet.breakers.of(fakes.cluster("aaa").id, "prometheus").failed()
+        fleet.breakers.of(fakes.cluster("aaa").id.int, "prometheus").failed()
     assert (await ask(fleet, name_of, cache=rule)).answers[0].value == "aaa"
 
 
