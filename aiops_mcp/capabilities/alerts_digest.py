@@ -25,6 +25,7 @@ _PLACES = (
     "pod",
     "container",
     "node",
+    "Hostname",
     "instance",
     "mountpoint",
     "persistentvolumeclaim",
@@ -126,7 +127,7 @@ def _clusters(group: Sequence[Alert], answered: int) -> str:
     shown = ",".join(names[:MOST_CLUSTERS_NAMED])
     if len(names) <= MOST_CLUSTERS_NAMED:
         return shown
-    return f"{len(names)} of {answered}: {shown},…"
+    return f"{len(names)}/{answered}: {shown},…"
 
 
 def _places(group: Sequence[Alert]) -> str | None:
@@ -138,18 +139,33 @@ def _places(group: Sequence[Alert]) -> str | None:
         own = [_place(each, leave_out=shared) for each in labels]
         differing = [text for text in dict.fromkeys(own) if text]
         if differing:
-            rest = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-            parts.append("; ".join(differing[:3]) + rest)
-    return " | ".join(parts) or None
+            rest = f";+{len(differing) - 3}" if len(differing) > 3 else ""
+            parts.append(";".join(differing[:3]) + rest)
+    return "|".join(parts) or None
 
 
 def _place(labels: Mapping[str, str], leave_out: Mapping[str, str] | None = None) -> str:
     skip = leave_out or {}
-    return " ".join(
+    plumbing = _plumbing(labels)
+    # Without spaces: what has several is fenced as prose.
+    return ",".join(
         f"{key}={labels[key]}"
         for key in _PLACES
-        if key in labels and key not in skip and not (key == "instance" and "node" in labels)
+        if key in labels and key not in skip and key not in plumbing
     )
+
+
+def _plumbing(labels: Mapping[str, str]) -> frozenset[str]:
+    """Labels that say who told it, or what another says already."""
+    pod = labels.get("pod", "")
+    found: set[str] = set()
+    if "node" in labels or "namespace" in labels:
+        found.add("instance")  # the address of kube-state-metrics, say
+    if "exporter" in pod and ("Hostname" in labels or "gpu" in labels):
+        found |= {"namespace", "pod", "container", "instance"}
+    if labels.get("container", "-") in pod:
+        found.add("container")
+    return frozenset(found)
 
 
 def _summary(group: Sequence[Alert]) -> str | None:

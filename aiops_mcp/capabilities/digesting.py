@@ -5,14 +5,17 @@ Pure functions on answers; nothing here knows a domain.
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.coverage import Coverage
+from aiops_mcp.models.digest import Cell
 
 
 class ResponseFormat(StrEnum):
@@ -20,9 +23,19 @@ class ResponseFormat(StrEnum):
     DETAILED = "detailed"
 
 
+_CANDIDATES = 12
+LONGEST_CALL = 60
+"""A call longer than this is not repeated in the answer."""
+
 Format = Annotated[ResponseFormat, Field(description="detailed adds columns and raw points")]
 Limit = Annotated[int, Field(description="Rows at most", ge=1, le=200)]
 Cursor = Annotated[str, Field(description="Of the previous answer's more", max_length=64)]
+
+
+def missing_line(coverage: Coverage) -> str | None:
+    """``no answer: edge-7``, where the rest of the answer says how many were asked."""
+    names = [failure.cluster_name for failure in coverage.failures]
+    return f"no answer: {_some(names)}" if names else None
 
 
 def coverage_line(coverage: Coverage) -> str:
@@ -77,14 +90,29 @@ def more_line(
 ) -> str | None:
     """What was left out and the exact next call, or None when nothing was.
 
-    ``call`` is the call as made, such as ``list_alerts(state="FIRING"``, without its closing.
+    ``call`` is the call as made, such as ``list_alerts(state="FIRING"``, without its closing. A
+    long one is not said again: who made it has it.
     """
     left = total - start - shown
     if left <= 0:
         return None
+    cursor = f'cursor="{_encode_cursor(start + shown)}"'
     glue = "" if call.endswith("(") else ", "
+    again = (
+        f"{call}{glue}{cursor})" if len(call) <= LONGEST_CALL else f"the same call with {cursor}"
+    )
     hint = f"; or {narrow}" if narrow else ""
-    return f'{left} more {what}: {call}{glue}cursor="{_encode_cursor(start + shown)}"){hint}'
+    return f"{left} more {what}: {again}{hint}"
+
+
+def fitting(rows: Sequence[Sequence[Cell]], *, room: int, least: int) -> int:
+    """How many of the first rows take at most ``room`` bytes as JSON; never under ``least``."""
+    left = room
+    for count, row in enumerate(rows):
+        left -= len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+        if left < 0 and count >= least:
+            return count
+    return len(rows)
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
@@ -96,7 +124,7 @@ def call_text(name: str, arguments: Mapping[str, Any]) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_literal(item) for item in cast("Sequence[Any]", value)) + "]"
-    return f'"{value}"' if not isinstance(value, (int, float, bool)) else str(value).lower()
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _encode_cursor(offset: int) -> str:
@@ -123,6 +151,37 @@ def common_labels(label_sets: Sequence[Mapping[str, str]]) -> dict[str, str]:
         for key, value in first.items()
         if all(labels.get(key) == value for labels in label_sets)
     }
+
+
+def telling_labels(
+    label_sets: Sequence[Mapping[str, str]], names: Sequence[str], clusters: Sequence[str]
+) -> tuple[str, ...] | None:
+    """One to three of ``names`` that tell the label sets of a cluster apart, shortest to read.
+
+    None when no three do.
+    """
+    lengths = {
+        name: len(name) + sum(len(labels.get(name, "")) for labels in label_sets) / len(label_sets)
+        for name in names
+    }
+    short = sorted(names, key=lambda name: (lengths[name], name))[:_CANDIDATES]
+    choices = (chosen for size in (1, 2, 3) for chosen in combinations(short, size))
+    for chosen in sorted(choices, key=lambda chosen: sum(lengths[name] for name in chosen)):
+        if _are_told_apart(label_sets, chosen, clusters):
+            return tuple(sorted(chosen, key=names.index))
+    return None
+
+
+def _are_told_apart(
+    label_sets: Sequence[Mapping[str, str]], chosen: Sequence[str], clusters: Sequence[str]
+) -> bool:
+    seen: set[tuple[str | None, ...]] = set()
+    for labels, cluster in zip(label_sets, clusters, strict=True):
+        key = (cluster, *(labels.get(name) for name in chosen))
+        if key in seen:
+            return False  # mostly found within a few rows
+        seen.add(key)
+    return True
 
 
 def selector_text(labels: Mapping[str, str], *, leave_out: Mapping[str, str] | None = None) -> str:

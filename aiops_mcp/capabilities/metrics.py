@@ -13,6 +13,7 @@ from aiops_mcp.capabilities.digesting import (
     call_text,
     coverage_line,
     cursor_start,
+    missing_line,
     more_line,
 )
 from aiops_mcp.capabilities.metric_search import search_metrics
@@ -20,7 +21,7 @@ from aiops_mcp.context import Context
 from aiops_mcp.errors import InputError
 from aiops_mcp.fleet.metric_names import Listing, Window
 from aiops_mcp.models.coverage import Coverage
-from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.digest import Cell, Digest
 from aiops_mcp.models.entity import Duration, Entity, Timestamp
 from aiops_mcp.models.metrics import Aggregation, MetricAnswer, MetricMetadata
 from aiops_mcp.models.moment import When, resolve_moment
@@ -51,7 +52,9 @@ class MetricQuery(Input):
         Aggregation, Field(description="Over clusters: MERGE lays side by side")
     ] = Aggregation.MERGE
     response_format: Format = ResponseFormat.CONCISE
-    limit: Limit = 10
+    limit: Annotated[
+        int | None, Field(description="Rows at most; default what fits, to 10", ge=1, le=200)
+    ] = None
     cursor: Cursor | None = None
 
 
@@ -82,8 +85,8 @@ def _given(request: Input) -> dict[str, Any]:
 async def query_metrics(context: Context, request: MetricQuery) -> MetricAnswer:
     """Run one PromQL query on many clusters at once; rows come highest first.
 
-    With start_time it is a range: each series is summed up (mean, min, max, last) with the time
-    and size of a change of level, so "what changed and when" needs no arithmetic in PromQL.
+    With start_time it is a range: each series is summed up (mean, min, max, last), those that
+    changed their level first, with time and size: "what changed and when" needs no arithmetic.
     """
     if request.start_time is None and request.step is None:
         return await context.metrics.query(
@@ -159,16 +162,24 @@ def _digest_found(request: MetricSearch, answer: FoundMetrics) -> Digest:
     start = cursor_start(request.cursor)
     picked = answer.metrics[start : start + request.limit]
     asked = answer.coverage.succeeded
+    spread = {each.clusters for each in picked}
+    alike = len(spread) == 1
+    rows: list[tuple[Cell, ...]] = [
+        (each.name, each.type, _short(each.help) or None) for each in picked
+    ]
+    if not alike:
+        rows = [(*row, f"{each.clusters}/{asked}") for row, each in zip(rows, picked, strict=True)]
+    where = f"each in {min(spread)} of {asked} clusters" if picked and alike else ""
+    fit = f"{len(answer.metrics)} metrics fit"
     return Digest(
-        headline=f"{len(answer.metrics)} metrics fit."
+        headline=f"{fit}, {where}."
+        if where
+        else f"{fit}."
         if picked
         else f"No metric fits {request.search!r}; try fewer or other words.",
-        columns=("name", "type", "help", "clusters"),
-        rows=tuple(
-            (each.name, each.type, _short(each.help) or None, f"{each.clusters} of {asked}")
-            for each in picked
-        ),
-        coverage=coverage_line(answer.coverage) if answer.coverage.failures else None,
+        columns=("name", "type", "help") if alike else ("name", "type", "help", "clusters"),
+        rows=tuple(rows),
+        coverage=missing_line(answer.coverage),
         more=more_line(
             total=len(answer.metrics),
             start=start,
@@ -181,7 +192,7 @@ def _digest_found(request: MetricSearch, answer: FoundMetrics) -> Digest:
     )
 
 
-def _short(text: str, most: int = 60) -> str:
+def _short(text: str, most: int = 48) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
 

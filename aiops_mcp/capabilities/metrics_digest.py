@@ -4,8 +4,8 @@ Pure functions from a ``MetricAnswer`` to a ``Digest``; no I/O, no clock.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,45 +13,44 @@ from numpy.typing import NDArray
 
 from aiops_mcp.analysis.series import Levels, LevelShifts, level_shifts, levels
 from aiops_mcp.capabilities.digesting import (
-    common_labels,
     coverage_line,
+    fitting,
     more_line,
-    selector_text,
     significant,
 )
+from aiops_mcp.capabilities.row_names import Row, RowNames
 from aiops_mcp.models.digest import Cell, Digest
-from aiops_mcp.models.metrics import MetricAnswer, ResultType, Series
+from aiops_mcp.models.metrics import MetricAnswer, ResultType
 
-MOST_LABEL_COLUMNS = 3
 MOST_SHIFTS_NAMED = 3
 TREND_WORTH_SAYING = 0.1
 OUTLIER_ROBUST_Z = 5.0
 DETAILED_POINTS = 60
+MOST_CLUSTERS_NAMED = 3
+LEAST_ROWS, MOST_ROWS = 5, 10
+ROW_BYTES = 380
+"""What the rows of a short answer take: about 110 tokens."""
+_AGGREGATES = re.compile(r"\b(sum|avg|max|min|count|topk|bottomk|quantile|group|stddev)\b")
 _WHY_EMPTY = (
     "no series matched: check the metric name (find_metrics), the label values "
     "(get_metric_labels) and the time range; 'no data' is not zero"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    cluster: str
-    series: Series
-
-
 def digest_metrics(
-    answer: MetricAnswer, *, limit: int, start: int, call: str, detailed: bool
+    answer: MetricAnswer, *, limit: int | None, start: int, call: str, detailed: bool
 ) -> Digest:
-    """The answer as a table: ranges summarised per series, instants highest first."""
-    rows = [
-        _Row(result.cluster_name, series) for result in answer.results for series in result.data
-    ]
+    """The answer as a table: ranges summarised per series, instants highest first.
+
+    Without a limit there are as many rows as a short answer holds, five to ten.
+    """
+    rows = [Row(result.cluster_name, series) for result in answer.results for series in result.data]
     if not rows:
         return _empty(answer)
     if any(result.result_type is ResultType.STRING for result in answer.results):
         return _strings(answer, rows)
     if answer.start_time is None:
-        return _instant(answer, rows, limit=limit, start=start, call=call)
+        return _instant(answer, rows, limit=limit, start=start, call=call, detailed=detailed)
     return _range(answer, rows, limit=limit, start=start, call=call, detailed=detailed)
 
 
@@ -66,7 +65,7 @@ def _empty(answer: MetricAnswer) -> Digest:
     )
 
 
-def _strings(answer: MetricAnswer, rows: Sequence[_Row]) -> Digest:
+def _strings(answer: MetricAnswer, rows: Sequence[Row]) -> Digest:
     return Digest(
         headline=f"{len(rows)} text values.",
         columns=("cluster", "value"),
@@ -82,29 +81,63 @@ def _strings(answer: MetricAnswer, rows: Sequence[_Row]) -> Digest:
 
 
 def _instant(
-    answer: MetricAnswer, rows: Sequence[_Row], *, limit: int, start: int, call: str
+    answer: MetricAnswer,
+    rows: Sequence[Row],
+    *,
+    limit: int | None,
+    start: int,
+    call: str,
+    detailed: bool,
 ) -> Digest:
     values = np.array([_number(row.series.values[-1][1]) for row in rows])
     order = _order(values, ascending=_asks_for_the_least(answer.query))
-    names = _Names(rows)
-    picked = order[start : start + limit]
+    names = RowNames(rows, detailed=detailed)
+    far = _outliers(values)
+    picked = order[start : start + (limit or MOST_ROWS)]
+    table = _held(
+        [(*names.cells(index), _cell(values[index])) for index in picked],
+        free=limit is None and not detailed,
+    )
     return Digest(
-        headline=_spread(values, order, names),
+        headline=_spread(values, order, names, far),
         columns=(*names.columns, "value"),
-        rows=tuple((*names.cells(index), _cell(values[index])) for index in picked),
+        rows=table,
         coverage=coverage_line(answer.coverage),
         as_of=answer.end_time,
         query=answer.query,
-        notes=(*_warnings(answer), *names.notes, *_outliers(values, names)),
+        notes=(
+            *_warnings(answer),
+            *names.notes,
+            *_others_far(order, names, far),
+            *(_by_cluster(values, rows) if len(table) < len(rows) else ()),
+        ),
         more=more_line(
             total=len(rows),
             start=start,
-            shown=len(picked),
+            shown=len(table),
             what="series",
             call=call,
-            narrow="aggregate in PromQL, e.g. topk(5, …) or sum by (namespace) (…)",
+            narrow="" if _AGGREGATES.search(answer.query) else "aggregate: sum by (namespace) (…)",
         ),
     )
+
+
+def _held(table: list[tuple[Cell, ...]], *, free: bool) -> tuple[tuple[Cell, ...], ...]:
+    """The rows; only as many as a short answer holds, where the caller left it ``free``."""
+    return tuple(table[: fitting(table, room=ROW_BYTES, least=LEAST_ROWS)] if free else table)
+
+
+def _by_cluster(values: NDArray[np.float64], rows: Sequence[Row]) -> tuple[str, ...]:
+    """The clusters whose series are highest in the mean; nothing where each has only one."""
+    members: dict[str, list[float]] = {}
+    for value, row in zip(values, rows, strict=True):
+        if math.isfinite(value):
+            members.setdefault(row.cluster, []).append(float(value))
+    if len(members) < 2 or all(len(own) == 1 for own in members.values()):
+        return ()
+    means = sorted(((sum(own) / len(own), name) for name, own in members.items()), reverse=True)
+    named = ", ".join(f"{name} {significant(mean)}" for mean, name in means[:MOST_CLUSTERS_NAMED])
+    return (f"clusters by mean: {named}",)
 
 
 def _asks_for_the_least(query: str) -> bool:
@@ -117,7 +150,9 @@ def _order(values: NDArray[np.float64], *, ascending: bool) -> list[int]:
     return [int(index) for index in np.argsort(keyed, kind="stable")]
 
 
-def _spread(values: NDArray[np.float64], order: Sequence[int], names: "_Names") -> str:
+def _spread(
+    values: NDArray[np.float64], order: Sequence[int], names: RowNames, far: Sequence[int]
+) -> str:
     known = [index for index in order if not math.isnan(values[index])]
     if len(values) == 1:
         return f"{names.text(0) or 'value'}: {significant(values[0])}"
@@ -126,13 +161,21 @@ def _spread(values: NDArray[np.float64], order: Sequence[int], names: "_Names") 
     high = max(known, key=lambda index: float(values[index]))
     low = min(known, key=lambda index: float(values[index]))
     middle = significant(float(np.median(values[known])))
-    return (
-        f"{len(values)} series: highest {names.text(high)} {significant(values[high])}, "
-        f"median {middle}, lowest {names.text(low)} {significant(values[low])}."
-    )
+    ends = [
+        f"{names.text(index)} {significant(values[index])}"
+        + (" (stands out)" if index in far else "")
+        for index in (high, low)
+    ]
+    return f"{len(values)} series: highest {ends[0]}, median {middle}, lowest {ends[1]}."
 
 
-def _outliers(values: NDArray[np.float64], names: "_Names") -> tuple[str, ...]:
+def _others_far(order: Sequence[int], names: RowNames, far: Sequence[int]) -> tuple[str, ...]:
+    """Who else stands out than the first and the last, of whom the headline tells."""
+    others = [names.text(index) for index in far if index not in (order[0], order[-1])]
+    return (f"stand out: {', '.join(others[:3])}",) if others else ()
+
+
+def _outliers(values: NDArray[np.float64]) -> Sequence[int]:
     """Values far outside the others, by median and MAD; nothing for fewer than five."""
     known = values[np.isfinite(values)]
     if len(known) < 5:
@@ -148,8 +191,7 @@ def _outliers(values: NDArray[np.float64], names: "_Names") -> tuple[str, ...]:
     ]
     if not far or len(far) > max(1, len(known) // 5):
         return ()
-    named = ", ".join(f"{names.text(index)} {significant(values[index])}" for index in far[:3])
-    return (f"stands out from the rest (median {significant(centre)}): {named}",)
+    return far
 
 
 # --- ranges ---------------------------------------------------------------------------------
@@ -157,18 +199,20 @@ def _outliers(values: NDArray[np.float64], names: "_Names") -> tuple[str, ...]:
 
 def _range(
     answer: MetricAnswer,
-    rows: Sequence[_Row],
+    rows: Sequence[Row],
     *,
-    limit: int,
+    limit: int | None,
     start: int,
     call: str,
     detailed: bool,
 ) -> Digest:
     times, matrix = _matrix(rows)
     summary, shifts = levels(matrix), level_shifts(matrix)
-    names = _Names(rows)
-    order = _order(summary.mean, ascending=_asks_for_the_least(answer.query))
-    picked = order[start : start + limit]
+    names = RowNames(rows, detailed=detailed)
+    by_mean = _order(summary.mean, ascending=_asks_for_the_least(answer.query))
+    changed = _strongest(shifts)
+    order = [*changed, *(index for index in by_mean if not shifts.found[index])]
+    picked = order[start : start + (limit or MOST_ROWS)]
     columns = (*names.columns, "mean", "min", "max", "last", "change")
     table: list[tuple[Cell, ...]] = []
     for index in picked:
@@ -181,21 +225,22 @@ def _range(
             _change(summary, shifts, times, index),
         )
         table.append((*row, _points(matrix[index])) if detailed else row)
+    held = _held(table, free=limit is None and not detailed)
     return Digest(
         headline=_what_changed(names, shifts, times, len(rows)),
         columns=(*columns, _points_column(times)) if detailed else columns,
-        rows=tuple(table),
+        rows=held,
         coverage=coverage_line(answer.coverage),
         as_of=answer.end_time,
         query=answer.query,
         notes=(*_warnings(answer), *names.notes),
         more=more_line(
-            total=len(rows), start=start, shown=len(picked), what="series by mean", call=call
+            total=len(rows), start=start, shown=len(held), what="series by mean", call=call
         ),
     )
 
 
-def _matrix(rows: Sequence[_Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _matrix(rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """All series on one grid of the times that occur (unix seconds), NaN where one is missing."""
     stamps = [np.array([point[0] for point in row.series.values]) for row in rows]
     times = np.unique(np.concatenate(stamps))
@@ -209,19 +254,25 @@ def _matrix(rows: Sequence[_Row]) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _what_changed(
-    names: "_Names", shifts: LevelShifts, times: NDArray[np.float64], total: int
+    names: RowNames, shifts: LevelShifts, times: NDArray[np.float64], total: int
 ) -> str:
-    found = np.flatnonzero(shifts.found)
+    found = _strongest(shifts)
     over = f"{total} series, {_clock_time(times[0])} to {_clock_time(times[-1])}"
     if len(found) == 0:
         return f"{over}; no change of level."
-    strongest = found[np.argsort(-shifts.strength[found])][:MOST_SHIFTS_NAMED]
+    strongest = found[:MOST_SHIFTS_NAMED]
     named = "; ".join(
-        f"{names.text(int(index))} {_shift_text(shifts, times, int(index))}" for index in strongest
+        f"{names.text(index)} {_shift_text(shifts, times, index)}" for index in strongest
     )
     rest = len(found) - len(strongest)
     more = f"; and {rest} more" if rest else ""
     return f"{over}; {len(found)} changed level: {named}{more}."
+
+
+def _strongest(shifts: LevelShifts) -> list[int]:
+    """The series that changed their level, the clearest first."""
+    found = np.flatnonzero(shifts.found)
+    return [int(index) for index in found[np.argsort(-shifts.strength[found], kind="stable")]]
 
 
 def _shift_text(shifts: LevelShifts, times: NDArray[np.float64], index: int) -> str:
@@ -229,11 +280,17 @@ def _shift_text(shifts: LevelShifts, times: NDArray[np.float64], index: int) -> 
     return f"at {_clock_time(float(times[int(shifts.index[index])]))} from {before} to {after}"
 
 
+def _shift_cell(shifts: LevelShifts, times: NDArray[np.float64], index: int) -> str:
+    """Two words, for what has more is fenced as prose."""
+    before, after = significant(shifts.before[index]), significant(shifts.after[index])
+    return f"{before}->{after} {_clock_time(float(times[int(shifts.index[index])]))}"
+
+
 def _change(
     summary: Levels, shifts: LevelShifts, times: NDArray[np.float64], index: int
 ) -> str | None:
     if shifts.found[index]:
-        return f"level {_shift_text(shifts, times, index)}"
+        return _shift_cell(shifts, times, index)
     trend = float(summary.trend[index])
     if math.isfinite(trend) and abs(trend) >= TREND_WORTH_SAYING:
         return f"trend {trend:+.0%}" if abs(trend) < 100 else "trend from near zero"
@@ -251,49 +308,6 @@ def _points_column(times: NDArray[np.float64]) -> str:
     every = max(1, math.ceil(len(times) / DETAILED_POINTS))
     step = (times[-1] - times[0]) / max(len(times) - 1, 1) * every
     return f"values from {_clock_time(times[0])} every {step:.0f}s"
-
-
-# --- names ----------------------------------------------------------------------------------
-
-
-class _Names:
-    """How the rows are told apart: cluster, and the labels that differ, as columns if few."""
-
-    def __init__(self, rows: Sequence[_Row]) -> None:
-        self._rows = rows
-        labels = [row.series.metric for row in rows]
-        self._common = common_labels(labels) if len(rows) > 1 else dict(labels[0])
-        varying = sorted({key for each in labels for key in each} - set(self._common))
-        clusters = {row.cluster for row in rows}
-        self._with_cluster = len(clusters) > 1 or not varying
-        self._varying: tuple[str, ...] | None = (
-            tuple(varying) if len(varying) <= MOST_LABEL_COLUMNS else None
-        )
-        label_columns = self._varying if self._varying is not None else ("series",)
-        self.columns = (("cluster",) if self._with_cluster else ()) + label_columns
-        self.notes = self._all_have(clusters)
-
-    def _all_have(self, clusters: set[str]) -> tuple[str, ...]:
-        shared: Mapping[str, str] = {
-            key: value for key, value in self._common.items() if key != "__name__"
-        }
-        parts = [] if self._with_cluster else [f"cluster={next(iter(clusters))}"]
-        if shared:
-            parts.append(selector_text(shared))
-        return (f"all have {', '.join(parts)}",) if parts else ()
-
-    def cells(self, index: int) -> tuple[Cell, ...]:
-        row = self._rows[index]
-        metric = row.series.metric
-        own: tuple[Cell, ...]
-        if self._varying is not None:
-            own = tuple(metric.get(key) for key in self._varying)
-        else:
-            own = (selector_text(metric, leave_out=self._common),)
-        return ((row.cluster,) if self._with_cluster else ()) + own
-
-    def text(self, index: int) -> str:
-        return "/".join(str(cell) for cell in self.cells(index) if cell)
 
 
 def _warnings(answer: MetricAnswer) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_DNS, uuid5
 
+import pytest
+
 from aiops_mcp.capabilities.alerts_digest import digest_alerts
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.coverage import Coverage
@@ -57,13 +59,13 @@ def test_one_kind_in_38_of_40_clusters_is_one_row():
     made = digest([alert("KubeNodeNotReady", f"edge-{n:02}", node=f"node-{n}") for n in range(38)])
     (row,) = made.rows
     assert row[2] == 38
-    assert row[3] == "38 of 40: edge-00,edge-01,edge-02,edge-03,…"
-    assert row[4] == "node=node-0; node=node-1; node=node-2 and 35 more"
+    assert row[3] == "38/40: edge-00,edge-01,edge-02,edge-03,…"
+    assert row[4] == "node=node-0;node=node-1;node=node-2;+35"
 
 
 def test_shared_places_are_said_once():
     made = digest([alert("X", "c-1", namespace="shop", pod=f"cart-{n}") for n in range(2)])
-    assert made.rows[0][4] == "namespace=shop | pod=cart-0; pod=cart-1"
+    assert made.rows[0][4] == "namespace=shop|pod=cart-0;pod=cart-1"
 
 
 def test_silenced_ones_come_last_and_are_marked():
@@ -119,3 +121,21 @@ def test_thirteen_firing_alerts_fit_800_tokens():
     made = digest(alerts)
     structured = json.dumps(made.model_dump(mode="json", exclude_none=True))
     assert max(len(structured), len(made.text())) / 3.6 <= 800
+
+
+@pytest.mark.parametrize(
+    ("labels", "where"),
+    [
+        ({"instance": "10.0.0.1:9100"}, "instance=10.0.0.1:9100"),
+        ({"node": "n-1", "instance": "10.0.0.9:8443"}, "node=n-1"),
+        ({"namespace": "shop", "instance": "10.0.0.9:8443"}, "namespace=shop"),
+        ({"pod": "cart-6d5f-x", "container": "cart"}, "pod=cart-6d5f-x"),
+        ({"pod": "cart-6d5f-x", "container": "proxy"}, "pod=cart-6d5f-x,container=proxy"),
+        ({"namespace": "gpu", "pod": "dcgm-exporter-x", "Hostname": "n-1", "gpu": "3"},
+         "Hostname=n-1,gpu=3"),
+        ({"namespace": "gpu", "pod": "dcgm-exporter-x"}, "namespace=gpu,pod=dcgm-exporter-x"),
+    ],
+)  # fmt: skip
+def test_where_leaves_out_who_only_told_it(labels, where):
+    made = digest([alert("X", "c-1", **labels)])
+    assert made.rows[0][4] == where

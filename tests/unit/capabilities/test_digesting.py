@@ -6,9 +6,12 @@ from aiops_mcp.capabilities.digesting import (
     call_text,
     coverage_line,
     cursor_start,
+    fitting,
+    missing_line,
     more_line,
     selector_text,
     significant,
+    telling_labels,
 )
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.coverage import AnswerStatus, ClusterFailure, Coverage, StaleAnswer
@@ -81,3 +84,49 @@ def test_selectors_as_people_write_them():
     assert selector_text(labels, leave_out={"job": "x"}) == "up{pod=y}"
     assert selector_text({"__name__": "up"}) == "up"
     assert selector_text({"pod": "y"}) == "pod=y"
+
+
+def test_a_call_is_repeated_so_that_it_can_be_copied():
+    call = call_text("query_metrics", {"query": 'up{job="x"}', "clusters": ["a-1"], "deep": True})
+    assert call == 'query_metrics(query="up{job=\\"x\\"}", clusters=["a-1"], deep=true'
+    line = more_line(total=9, start=0, shown=4, what="rows", call='f(query="q"')
+    assert line == '5 more rows: f(query="q", cursor="bzQ")'
+
+
+def test_a_long_call_is_not_said_again():
+    line = more_line(total=9, start=0, shown=4, what="rows", call=f'f(query="{"q" * 60}"')
+    assert line == '5 more rows: the same call with cursor="bzQ"'
+
+
+def test_rows_fit_by_their_bytes_but_never_too_few():
+    rows = [("x" * 10, 1)] * 8  # 16 bytes each, and a comma
+    assert fitting(rows, room=51, least=1) == 3
+    assert fitting(rows, room=50, least=1) == 2
+    assert fitting(rows, room=0, least=5) == 5
+    assert fitting(rows[:3], room=0, least=5) == 3
+
+
+def gpus(**more):
+    return [
+        {"uuid": f"GPU-{host}-{gpu}-5e78-8563", "host": f"gpu-{host}", "gpu": str(gpu)}
+        | {name: str(gpu // 2) for name in more}
+        for host in range(2)
+        for gpu in range(4)
+    ]
+
+
+def test_the_shortest_labels_that_tell_rows_apart():
+    names = ["gpu", "host", "uuid"]
+    assert telling_labels(gpus(), names, ["c-1"] * 8) == ("gpu", "host")
+    # In clusters of their own the number alone is enough.
+    assert telling_labels(gpus(), names, ["c-1"] * 4 + ["c-2"] * 4) == ("gpu",)
+    assert telling_labels(gpus(numa=1), ["numa", "uuid"], ["c-1"] * 8) == ("uuid",)
+    assert telling_labels(gpus(numa=1), ["host", "numa"], ["c-1"] * 8) is None
+
+
+def test_who_is_missing_in_short():
+    failed = ClusterFailure(
+        cluster_name="far-1", status=AnswerStatus.ERROR, code="CLUSTER_UNREACHABLE", error="refused"
+    )
+    assert missing_line(Coverage(queried=2, succeeded=1, failures=(failed,))) == "no answer: far-1"
+    assert missing_line(Coverage(queried=2, succeeded=2)) is None

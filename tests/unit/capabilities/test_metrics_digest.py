@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
+import pytest
 
 from aiops_mcp.capabilities.metrics_digest import digest_metrics
 from aiops_mcp.models.coverage import AnswerStatus, ClusterFailure, Coverage
@@ -80,7 +81,8 @@ def test_which_cluster_has_the_highest_cpu():
     assert made.columns == ("cluster", "value")
     assert "12 of 13 clusters answered" in made.coverage
     assert "far-1: CLUSTER_UNREACHABLE refused" in made.coverage
-    assert any("stands out" in note and "spoke-gpu-1" in note for note in made.notes)
+    assert "spoke-gpu-1 0.9123 (stands out), median 0.255, lowest edge-00 0.2." in made.headline
+    assert made.notes == ()
     assert tokens(made) <= 250
 
 
@@ -96,9 +98,44 @@ def test_rows_are_cut_with_the_exact_next_call():
     assert len(last.rows) == 10
 
 
+@pytest.mark.parametrize(("length", "rows"), [(1, 10), (40, 7), (90, 5), (230, 5)])
+def test_without_a_limit_there_are_as_many_rows_as_a_short_answer_holds(length, rows):
+    point = [(NOW.timestamp(), 5)]
+    given = answer({"c-1": [({"pod": f"{n:03}" + "x" * length}, point) for n in range(20)]})
+    made = digest(given, limit=None)
+    assert len(made.rows) == rows
+    assert made.more.startswith(f"{20 - rows} more series")
+    assert len(digest(given, limit=12).rows) == 12
+
+
+def test_clusters_are_ranked_where_rows_are_cut():
+    point = NOW.timestamp()
+    fleet = {
+        name: [({"node": f"{name}-{n}"}, [(point, value + n)]) for n in range(6)]
+        for name, value in {"low-1": 10, "high-1": 50, "mid-1": 30, "odd-1": 20}.items()
+    }
+    made = digest(answer(fleet), limit=3)
+    assert "clusters by mean: high-1 52.5, mid-1 32.5, odd-1 22.5" in made.notes
+    assert not any("by mean" in note for note in digest(answer(fleet), limit=24).notes)
+    single = instant({f"c-{n}": n for n in range(20)})
+    assert not any("by mean" in note for note in digest(single, limit=3).notes)
+
+
+def test_how_to_aggregate_is_said_to_who_did_not():
+    many = {f"c-{n:03}": n for n in range(30)}
+    assert "aggregate" in digest(instant(many, query="up")).more
+    assert "aggregate" not in digest(instant(many, query="sum by (x) (up)")).more
+
+
 def test_the_least_comes_first_when_the_query_asks_for_it():
     made = digest(instant({"a-1": 3, "b-1": 1, "c-1": 2}, query="bottomk(3, up)"))
     assert [row[0] for row in made.rows] == ["b-1", "c-1", "a-1"]
+
+
+def test_who_stands_out_beside_the_ends_is_a_note():
+    made = digest(instant({f"c-{n:02}": n for n in range(20)} | {"x-1": 900, "y-1": 901}))
+    assert "highest y-1 901 (stands out), median 10.5, lowest c-00 0." in made.headline
+    assert made.notes == ("stand out: x-1",)
 
 
 def test_nan_comes_last_and_is_said():
@@ -116,10 +153,11 @@ def test_common_labels_are_said_once_and_differing_ones_become_columns():
 
 def test_many_differing_labels_share_one_column():
     point = [(NOW.timestamp(), 5)]
-    rows = [({"a": str(n), "b": str(n), "c": str(n), "d": str(n)}, point) for n in range(2)]
-    made = digest(answer({"only": rows}))
+    bits = [[(n >> bit) & 1 for bit in range(4)] for n in range(16)]
+    rows = [(dict(zip("abcd", map(str, own), strict=True)), point) for own in bits]
+    made = digest(answer({"only": rows}), limit=16)
     assert made.columns == ("series", "value")
-    assert made.rows[0][0] == "a=0, b=0, c=0, d=0"
+    assert made.rows[5][0] == "a=1, b=0, c=1, d=0"
 
 
 def test_no_data_is_not_zero_and_not_unreachable():
@@ -146,8 +184,21 @@ def test_which_of_200_series_changed_its_level_and_when():
     made = digest(answer(series_with_a_shift(), start=START, kind=ResultType.MATRIX))
     assert "1 changed level: pod-137 at 11-25T01:00Z from 99.96 to 125" in made.headline
     assert made.rows[0][0] == "pod-137"  # the highest mean, too
-    assert made.rows[0][-1] == "level at 11-25T01:00Z from 99.96 to 125"
+    assert made.rows[0][-1] == "99.96->125 11-25T01:00Z"
     assert tokens(made) <= 350
+
+
+def test_what_changed_comes_first_though_others_are_higher():
+    given = series_with_a_shift(count=40, shifted=7)
+    labels, points = given["spoke-1"][7]
+    given["spoke-1"][7] = (labels, [(at, value / 2) for at, value in points])
+    made = digest(answer(given, start=START, kind=ResultType.MATRIX), limit=3)
+    assert made.rows[0][0] == "pod-7"
+    means = [row[1] for row in made.rows]
+    assert means[0] < 60 < means[2] <= means[1]
+    again = digest(answer(given, start=START, kind=ResultType.MATRIX), limit=40, start=3)
+    seen = [row[0] for row in (*made.rows, *again.rows)]
+    assert len(set(seen)) == 40 == len(seen)
 
 
 def test_a_range_without_a_shift_says_so_and_names_trends():
@@ -192,3 +243,22 @@ def test_text_says_all_that_the_structure_says():
         "query: q",
     ):
         assert part in text
+
+
+def test_of_many_labels_only_those_that_tell_rows_apart_are_shown():
+    point = [(NOW.timestamp(), 5)]
+    rows = [
+        ({"gpu": str(n % 4), "host": f"h-{n // 4}", "uuid": f"GPU-{n:020}", "bus": f"0000:{n}"}, point)
+        for n in range(8)
+    ]  # fmt: skip
+    made = digest(answer({"only": rows}))
+    assert made.columns == ("bus", "value")
+    assert made.rows[3] == ("0000:3", 5)
+    assert made.notes == (
+        "all have cluster=only",
+        "3 more labels differ (response_format=detailed)",
+    )
+    full = digest(answer({"only": rows}), detailed=True)
+    assert full.columns == ("series", "value")
+    assert full.rows[3][0] == "bus=0000:3, gpu=3, host=h-0, uuid=GPU-00000000000000000003"
+    assert full.notes == ("all have cluster=only",)
