@@ -7,7 +7,6 @@ from fastmcp.exceptions import ValidationError
 from fastmcp.prompts import Prompt as McpPrompt
 from fastmcp.prompts.base import PromptArgument as McpArgument
 from mcp_types import (
-    Completion,
     CompletionArgument,
     CompletionContext,
     PromptReference,
@@ -27,10 +26,9 @@ Completer = Callable[[str, Mapping[str, str], Principal], Awaitable[Sequence[str
 
 CompletionHandler = Callable[
     [PromptReference | ResourceTemplateReference, CompletionArgument, CompletionContext | None],
-    Awaitable[Completion],
+    Awaitable[list[str]],
 ]
 
-_MOST_VALUES = 100  # the protocol's limit
 # What an address's parameter names; prompts say it themselves.
 _KINDS = {
     "cluster": "cluster", "clusters": "cluster", "metric": "metric", "metric_name": "metric",
@@ -87,22 +85,19 @@ def completion_handler(
         ref: PromptReference | ResourceTemplateReference,
         argument: CompletionArgument,
         context: CompletionContext | None,
-    ) -> Completion:
+    ) -> list[str]:
         if isinstance(ref, PromptReference):
             kind = kinds.get((ref.name, argument.name))
         else:
             kind = _KINDS.get(argument.name)
         completer = completers.get(kind) if kind else None
         if completer is None:
-            return Completion(values=[])
+            return []
         others = (context.arguments if context else None) or {}
         try:
             found = await completer(argument.value, others, principal_of())
         except AiopsError:  # nothing to offer is an answer too; the call itself will say why
-            return Completion(values=[])
-        values = [clean_text(value) for value in found]
-        return Completion(
-            values=values[:_MOST_VALUES], total=len(values), has_more=len(values) > _MOST_VALUES
-        )
+            return []
+        return [clean_text(value) for value in found]  # the library keeps to the protocol's 100
 
     return complete

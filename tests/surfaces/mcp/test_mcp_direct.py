@@ -151,11 +151,13 @@ async def test_anything_else_is_left_to_the_library(make_server, case) -> None:
     content, headers, status = OTHERS[case]
     short, long = make_server(), make_server()
     long.add_middleware(Middleware())
+    passed = counted(short)
     async with served(short) as one, served(long) as other:
         ours, theirs = await post(one, content, headers), await post(other, content, headers)
 
     assert ours.status_code == theirs.status_code
     assert status is None or ours.status_code == status
+    assert len(passed) == (1 if status == 200 else 0)
     if case != "a tool that writes":  # its handle is random
         assert ours.text == theirs.text
 

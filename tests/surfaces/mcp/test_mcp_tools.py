@@ -437,7 +437,7 @@ async def test_the_person_is_asked_before_something_is_destroyed(
 
 async def test_a_person_who_declines_leaves_everything_as_it_is(make_server, seen, era) -> None:
     async def decline(message: str, response_type: Any, params: Any, context: Any) -> Any:
-        return mcp_types.ElicitResult(action="decline")
+        return mcp_types.ElicitResult(action="decline", content={"confirm": True})
 
     async with Client(make_server(), mode=era, elicitation_handler=decline) as client:
         handle = handle_in(await client.call_tool("remove_cluster", {"cluster": "edge-7"}))
