@@ -423,7 +423,7 @@ async def test_one_look_at_all_parts_at_once(fakes, clock):
     assert found["API server"].healthy
     assert found["API server"].latency_ms == pytest.approx(3000, abs=1)
     assert found["Prometheus"] == Finding(False, False, "refused")
-    assert found["Tempo"] == Finding(False, False, "no answer within 10 s")
+    assert found["Tempo"] == Finding(False, False, "no answer within 10 s", timed_out=True)
     assert (found["Loki"].healthy, found["Loki"].reachable) == (False, True)
 
 
