@@ -44,7 +44,7 @@ from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
-from aiops_mcp.surfaces.guard import guard
+from aiops_mcp.surfaces.guard import clean
 
 if TYPE_CHECKING:
     from aiops_mcp.simulation.fleet import SimulatedFleet
@@ -73,7 +73,7 @@ class App:
     async def ask(
         self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
     ) -> Digest:
-        """Run one operation by name, as the local administrator; its digest, guarded.
+        """Run one operation by name, as the local administrator; its digest, cleaned.
 
         Raises:
             AiopsError: whatever the operation says.
@@ -84,7 +84,7 @@ class App:
             raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
         request = found.request_type.model_validate(dict(arguments))
         answer = await self.invoke(found, request, Call(LOCAL_ADMIN, "cli", progress))
-        return guard(found.digest(request, answer))
+        return clean(found.digest(request, answer))
 
     async def check_stale_clusters(self) -> None:
         """Check and discover what nobody has looked at lately, for commands without a server."""

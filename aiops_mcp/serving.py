@@ -1,9 +1,11 @@
 """The HTTP server: MCP, REST, docs, health and metrics of one running application."""
 
 import asyncio
+import signal
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
@@ -33,7 +35,15 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies idle; uvicorn's 5 s cut them off between two questions."""
 
 
-def http_application(app: App) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class HttpApplication:
+    """The ASGI application; ``close_streams`` ends answers that would go on for ever."""
+
+    asgi: ASGIApp
+    close_streams: Callable[[], None]
+
+
+def http_application(app: App) -> HttpApplication:
     """Everything HTTP as one ASGI application: /mcp, /api/v1, /docs, health and metrics.
 
     Raises:
@@ -45,7 +55,7 @@ def http_application(app: App) -> ASGIApp:
     gate = Gate(authenticator, RateLimits(MemoryBuckets(), settings), metrics)
     server = mcp_server(OpenApp(app), settings, authenticator)
     app.bus.subscribe(server.on_event)
-    mcp = http_part(server, settings)
+    mcp = http_part(server, settings, sessions=settings.mcp_sessions)
     document = openapi_document(
         app.operations,
         version=__version__,
@@ -58,7 +68,6 @@ def http_application(app: App) -> ASGIApp:
     async def lifespan(starlette: Starlette) -> AsyncGenerator[None]:
         async with mcp.running(starlette):
             yield
-            server.close_subscriptions()
 
     starlette = Starlette(
         lifespan=lifespan,
@@ -72,7 +81,36 @@ def http_application(app: App) -> ASGIApp:
             *docs_routes(),
         ],
     )
-    return gateway(starlette, settings, metrics, needs_token=authenticator.required)
+    asgi = gateway(starlette, settings, metrics, needs_token=authenticator.required)
+    return HttpApplication(asgi, server.close_subscriptions)
+
+
+class _Server(uvicorn.Server):
+    """Ends at a signal by returning, with open streams closed first.
+
+    uvicorn would wait for streams until its patience is over, and then raise the signal again,
+    which ends the process before the database is closed.
+    """
+
+    def __init__(self, config: uvicorn.Config, close_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._close_streams = close_streams
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGINT, signal.SIGTERM)
+        for number in handled:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._close_streams()
+        await super().shutdown(sockets)
 
 
 def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
@@ -94,8 +132,9 @@ def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
 
 async def _serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
     async with open_app(settings) as app:
+        application = http_application(app)
         config = uvicorn.Config(
-            http_application(app),
+            application.asgi,
             log_config=None,
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -105,7 +144,7 @@ async def _serve(settings: Settings, listening: socket.socket, say: Callable[[st
         clusters = await app.context.registry.list(LOCAL_ADMIN)
         for line in _greeting(settings, listening.getsockname()[1], len(clusters)):
             say(line)
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _Server(config, application.close_streams).serve(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

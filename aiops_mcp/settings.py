@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         default=(), description="Extra browser origins accepted, comma-separated"
     )
     allow_write: bool = Field(default=False, description="Offer the operations that change things")
+    mcp_sessions: bool = Field(
+        default=True,
+        description="Keep sessions of clients of 2025 MCP revisions, so that they get "
+        "notifications over HTTP; false for replicas without sticky routing",
+    )
     toolsets: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Capabilities offered as tools, comma-separated; empty: all"
     )

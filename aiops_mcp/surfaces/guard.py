@@ -5,6 +5,7 @@ an attacker. It leaves here without secrets and invisible characters, in cells o
 and long free text stands between « and », which the text itself cannot contain.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -31,7 +32,23 @@ def guard(digest: Digest, *, token_budget: int = TOKEN_BUDGET) -> Digest:
     notes = [_line(note) for note in digest.notes[:_NOTES]]
     if any(isinstance(cell, str) and cell[:1] == "«" for row in rows for cell in row):
         notes.append(FENCE_NOTE)
-    guarded = digest.model_copy(
+    guarded = _with_clean_text(digest, rows, notes)
+    return _within_budget(guarded, int(token_budget * BYTES_PER_TOKEN))
+
+
+def clean(digest: Digest) -> Digest:
+    """The digest for a person's eyes: without secrets and control characters, otherwise whole."""
+    rows = [
+        tuple(clean_text(cell) if isinstance(cell, str) else cell for cell in row)
+        for row in digest.rows
+    ]
+    return _with_clean_text(digest, rows, [clean_text(note) for note in digest.notes])
+
+
+def _with_clean_text(
+    digest: Digest, rows: Sequence[tuple[Cell, ...]], notes: Sequence[str]
+) -> Digest:
+    return digest.model_copy(
         update={
             "headline": _line(digest.headline),
             "columns": tuple(clean_text(column)[:CELL_LENGTH] for column in digest.columns),
@@ -42,7 +59,6 @@ def guard(digest: Digest, *, token_budget: int = TOKEN_BUDGET) -> Digest:
             "more": digest.more and _line(digest.more),
         }
     )
-    return _within_budget(guarded, int(token_budget * BYTES_PER_TOKEN))
 
 
 def guard_json(value: Any) -> Any:
