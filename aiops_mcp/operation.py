@@ -32,7 +32,7 @@ class Input(BaseModel):
     ``cluster_ids`` and ``cluster_id`` mean the same as ``clusters`` (contract: either is accepted).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,18 +2,23 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from aiops_mcp.errors import ClusterNotFound
-from aiops_mcp.fleet.roster import Snapshot
 from aiops_mcp.models.principal import Principal
-from aiops_mcp.storage.clusters import ClusterRecord
+
+if TYPE_CHECKING:  # a server that only lists tools can spare the database's libraries
+    from aiops_mcp.fleet.roster import Snapshot
+    from aiops_mcp.storage.clusters import ClusterRecord
 
 _NEAR = 5  # names an error offers
 _SHOWN = 80  # characters of a wrong name that are repeated
 
 
-def find_visible(snapshot: Snapshot, name_or_id: str | UUID, principal: Principal) -> ClusterRecord:
+def find_visible(
+    snapshot: "Snapshot", name_or_id: str | UUID, principal: Principal
+) -> "ClusterRecord":
     """The cluster of this name or id.
 
     Raises:
