@@ -124,8 +124,7 @@ def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
     check_bind(settings.host, settings)
     listening = _listen(settings.host, settings.port)
     try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_serve(settings, listening, say))
+        asyncio.run(_serve(settings, listening, say))
     finally:
         restore()
 

@@ -97,7 +97,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rest(app: App) -> AsyncIterator[httpx2.AsyncClient]:
-    transport = httpx2.ASGITransport(app=http_application(app))
+    transport = httpx2.ASGITransport(app=http_application(app).asgi)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield client
 
