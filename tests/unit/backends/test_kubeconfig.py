@@ -1,6 +1,7 @@
 """Kubeconfigs: contexts, one context alone, and the way to a cluster."""
 
 import base64
+import os
 import sys
 
 import pytest
@@ -126,6 +127,12 @@ def test_files_are_put_inline(tmp_path):
         "client-certificate-data": encoded(f"{PEM}me.crt"),
         "client-key-data": encoded(f"{PEM}me.key"),
     }
+
+
+async def test_data_wins_over_a_file():
+    config = document()
+    config["clusters"][0]["cluster"]["certificate-authority"] = "/not/there"
+    assert (await target(yaml.safe_dump(config))).tls.ca_bundle == PEM
 
 
 def test_the_whole_kubeconfig_can_be_carried_elsewhere(tmp_path):
@@ -281,6 +288,22 @@ async def test_an_exec_plugin_gets_what_it_needs_and_no_stdin():
     assert await found.bearer() == "from-https://api.prod:6443/-jane-''"
     found = await target(text(exec=plugin(PLUGIN)))
     assert await found.bearer() == "from-nowhere--''"
+
+
+async def test_an_exec_plugin_cannot_read_what_is_meant_for_us():
+    reading, writing = os.pipe()
+    os.write(writing, b"a message of an MCP client")
+    os.close(writing)
+    ours = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        found = await target(text(exec=plugin(PLUGIN)))
+        assert await found.bearer() == "from-nowhere--''"
+        assert os.read(0, 100) == b"a message of an MCP client"
+    finally:
+        os.dup2(ours, 0)
+        os.close(reading)
+        os.close(ours)
 
 
 async def test_an_exec_plugin_may_give_a_certificate():

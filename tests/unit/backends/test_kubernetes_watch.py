@@ -123,6 +123,15 @@ async def test_an_expired_version_becomes_the_changes_since(expired):
     assert api.sent[3].url.params["resourceVersion"] == "10"
 
 
+async def test_what_was_told_to_be_gone_is_not_told_again():
+    api = Api(
+        listed(pod("a", "1"), pod("b", "2"), version="5"),
+        events(("DELETED", pod("a", "6")), ("ERROR", GONE)),
+        listed(version="9"),
+    )
+    assert (await api.first(4))[2:] == [("DELETED", "a"), ("DELETED", "b")]
+
+
 async def test_what_a_new_list_has_lost_has_name_and_uid_only():
     api = Api(
         listed(pod("a", "1", spec={}), version="5"), events(("ERROR", GONE)), listed(version="6")
