@@ -255,7 +255,8 @@ class AlertBook:
         with self._lock:
             for track in self._tracks.values():
                 wait = int(track.rule.wait * 1000)
-                for run in track.cover(first - wait - _FIRST_LOOK_MS, last):
+                track.active(first)  # finds the true beginning of what already held at the start
+                for run in track.cover(first, last):
                     for labels, begin, end in _stretches(name, track.rule, run, wait):
                         held = (times >= begin) & (times <= end)
                         if not held.any() or not matches_all(matchers, labels):

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 from httpx2.websockets import ASGIWebSocketTransport
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 Message = MutableMapping[str, Any]
 
@@ -47,7 +47,9 @@ class SimulatedTransport(httpx2.AsyncBaseTransport):
 
         async def hold() -> None:
             try:
-                async with ASGIWebSocketTransport(self._app, initial_receive_timeout=30.0) as inner:
+                async with ASGIWebSocketTransport(
+                    _denying(self._app), initial_receive_timeout=30.0
+                ) as inner:
                     answer.set_result(await inner.handle_async_request(request))
                     await closed.wait()
             except BaseException as error:
@@ -66,6 +68,15 @@ class SimulatedTransport(httpx2.AsyncBaseTransport):
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _denying(app: ASGIApp) -> ASGIApp:
+    """The application, told that it may refuse a WebSocket with an HTTP answer."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "extensions": {"websocket.http.response": {}}}, receive, send)
+
+    return told
 
 
 def _only(error: BaseException) -> BaseException:
