@@ -243,7 +243,8 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
     status = answer.status
     more: Mapping[str, Any] = refusal.details
     details = details_of(target, http_status=status, **more)
-    said = f": {refusal.reason}" if refusal.reason else ""
+    said = f": {refusal.reason}" if refusal.reason else "."
+    said = said if said.endswith((".", "!", "?", "…")) else f"{said}."
     if refusal.too_heavy or status == 504:
         return QueryTimeout(
             f"{target}: gave up on the call (HTTP {status}){said}",

@@ -29,6 +29,7 @@ __all__ = ["HttpClient", "Params", "Target", "TlsSettings"]
 MAX_ERROR_BYTES = 64 * 1024
 _LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=8, keepalive_expiry=60.0)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_BROKEN = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
 _TRANSPORT_ERRORS = (httpx2.TransportError, httpx2.DecodingError, httpx2.InvalidURL)
 
 
@@ -132,8 +133,9 @@ class HttpClient:
     ) -> Answer:
         """A complete answer with a status below 300.
 
-        ``repeatable``: the call may be sent again after 429, 502, 503 or 504 (default: GET, HEAD).
-        A failed connection is tried again in any case, as nothing was sent.
+        ``repeatable``: the call may be sent again after 429, 502, 503 or 504, or when the server
+        hangs up before it answers (default: GET, HEAD). A connection that could not be made is
+        tried again in any case, as nothing was sent.
 
         Raises:
             ClusterUnreachable, QueryTimeout, BackendRefused, BackendUnauthorized,
@@ -171,7 +173,9 @@ class HttpClient:
             except _TRANSPORT_ERRORS as error:
                 fault = faults.transport_fault(self.target, error)
                 fault.__cause__ = error
-                again = isinstance(error, httpx2.ConnectError) and not faults.is_lasting(fault)
+                nothing_came = isinstance(error, _BROKEN) and call.received == 0
+                unsent = isinstance(error, httpx2.ConnectError)
+                again = (unsent or (may_repeat and nothing_came)) and not faults.is_lasting(fault)
             else:
                 if answer.status < 300:
                     return answer

@@ -164,11 +164,13 @@ class PrometheusClient:
         """Returns when the server answers queries; else raises why not.
 
         ``/-/ready`` stands outside ``/api``, which routes and tenancy ports do not expose: there a
-        query of a constant decides.
+        query of a constant decides, and also where a login page answers to everything.
         """
         try:
-            await self.http.request("GET", "/-/ready", read_error=prometheus_refusal)
+            answer = await self.http.request("GET", "/-/ready", read_error=prometheus_refusal)
         except (BackendRefused, BackendMisbehaved):
+            answer = None
+        if answer is None or b"ready" not in answer.body.lower():
             await self.query("vector(1)")
 
     async def aclose(self) -> None:

@@ -137,7 +137,8 @@ def _parse_query(body: bytes) -> PrometheusAnswer:
     try:
         data = _data(answer)
         result_type = _RESULT_TYPES[data["resultType"]]
-        series, left_out = _READERS[result_type](data["result"])
+        result: Any = [] if data["result"] is None else data["result"]  # Go's empty slice
+        series, left_out = _READERS[result_type](result)
         warnings = _texts(answer, "warnings")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedAnswer("not the answer of a query") from error
@@ -224,6 +225,8 @@ def parse_names(answer: Any) -> tuple[str, ...]:
 
 def parse_label_sets(answer: Any) -> tuple[dict[str, str], ...]:
     data = _checked(answer)
+    if data is None:
+        return ()
     if not isinstance(data, list) or not all(isinstance(one, dict) for one in _items(data)):
         raise MalformedAnswer("not a list of label sets")
     return tuple(_items(data))

@@ -1,17 +1,12 @@
 """What servers do to us in bad weather: each a distinct error, in bounded time and memory."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import resource
 import ssl
 from contextlib import asynccontextmanager
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate, pem, server_tls
 
 from aiops_mcp.backends.http import HttpClient, Target, TlsSettings
 from aiops_mcp.backends.prometheus import PrometheusClient
@@ -282,61 +277,9 @@ async def test_wrong_token_is_named_but_not_repeated():
 # --- TLS ------------------------------------------------------------------------------------
 
 
-def _certificate(name, issuer=None, *, days=1, hosts=("127.0.0.1",), is_ca=False):
-    """A certificate and its key; self-signed without an issuer (certificate, key)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    start = min(now, now + dt.timedelta(days=days)) - dt.timedelta(days=2)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [
-                    x509.IPAddress(ipaddress.ip_address(h)) if h[0].isdigit() else x509.DNSName(h)
-                    for h in hosts
-                ]
-            ),
-            critical=False,
-        )
-    )
-    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
-
-
-def _pem(pair):
-    cert, key = pair
-    return (
-        cert.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode(),
-    )
-
-
 @pytest.fixture(scope="module")
 def ca():
-    return _certificate("test CA", is_ca=True)
-
-
-def _server_tls(tmp_path, pair, *, client_ca=None):
-    cert, key = _pem(pair)
-    (tmp_path / "s.crt").write_text(cert)
-    (tmp_path / "s.key").write_text(key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "s.crt", tmp_path / "s.key")
-    if client_ca is not None:
-        context.load_verify_locations(cadata=_pem(client_ca)[0])
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return certificate("test CA", is_ca=True)
 
 
 async def test_tls_to_a_plain_port():
@@ -358,7 +301,7 @@ async def test_tls_to_a_plain_port():
 
 
 async def test_plain_to_a_tls_port(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca))
+    tls = server_tls(tmp_path, certificate("s", ca))
     error = await fault(sends(b""), ClusterUnreachable, tls_server=tls)
     assert "https://" in error.hint
 
@@ -374,16 +317,16 @@ async def test_plain_to_a_tls_port_of_go():
     assert "https://" in error.hint
 
 
-async def test_self_signed_certificate(tmp_path):
-    tls = _server_tls(tmp_path, _certificate("self"))
+async def test_self_signedcertificate(tmp_path):
+    tls = server_tls(tmp_path, certificate("self"))
     error = await fault(sends(reply(OK)), ClusterUnreachable, tls_server=tls, scheme="https")
     assert "is self-signed" in error.message
     assert "ca_bundle" in error.hint
 
 
 async def test_unknown_ca(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca))
-    other = _pem(_certificate("another CA", is_ca=True))[0]
+    tls = server_tls(tmp_path, certificate("s", ca))
+    other = pem(certificate("another CA", is_ca=True))[0]
     error = await fault(
         sends(reply(OK)),
         ClusterUnreachable,
@@ -395,8 +338,8 @@ async def test_unknown_ca(tmp_path, ca):
 
 
 async def test_custom_ca_is_trusted(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca))
-    settings = TlsSettings(ca_bundle=_pem(ca)[0])
+    tls = server_tls(tmp_path, certificate("s", ca))
+    settings = TlsSettings(ca_bundle=pem(ca)[0])
     async with (
         server(sends(reply(OK)), tls) as weather,
         client(weather.port, scheme="https", tls=settings) as asked,
@@ -405,7 +348,7 @@ async def test_custom_ca_is_trusted(tmp_path, ca):
 
 
 async def test_insecure_trusts_everything(tmp_path):
-    tls = _server_tls(tmp_path, _certificate("self", hosts=("elsewhere",)))
+    tls = server_tls(tmp_path, certificate("self", hosts=("elsewhere",)))
     async with (
         server(sends(reply(OK)), tls) as weather,
         client(weather.port, scheme="https", tls=TlsSettings(insecure=True)) as asked,
@@ -413,26 +356,26 @@ async def test_insecure_trusts_everything(tmp_path):
         assert len((await asked.query("up")).series) == 1
 
 
-async def test_expired_certificate(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca, days=-1))
+async def test_expiredcertificate(tmp_path, ca):
+    tls = server_tls(tmp_path, certificate("s", ca, days=-1))
     error = await fault(
         sends(reply(OK)),
         ClusterUnreachable,
         tls_server=tls,
         scheme="https",
-        tls=TlsSettings(ca_bundle=_pem(ca)[0]),
+        tls=TlsSettings(ca_bundle=pem(ca)[0]),
     )
     assert "has expired" in error.message
 
 
 async def test_certificate_of_another_host(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca, hosts=("elsewhere.example",)))
-    trusting = TlsSettings(ca_bundle=_pem(ca)[0])
+    tls = server_tls(tmp_path, certificate("s", ca, hosts=("elsewhere.example",)))
+    trusting = TlsSettings(ca_bundle=pem(ca)[0])
     error = await fault(
         sends(reply(OK)), ClusterUnreachable, tls_server=tls, scheme="https", tls=trusting
     )
     assert "another" in error.message
-    named = TlsSettings(ca_bundle=_pem(ca)[0], server_name="elsewhere.example")
+    named = TlsSettings(ca_bundle=pem(ca)[0], server_name="elsewhere.example")
     async with (
         server(sends(reply(OK)), tls) as weather,
         client(weather.port, scheme="https", tls=named) as asked,
@@ -440,10 +383,10 @@ async def test_certificate_of_another_host(tmp_path, ca):
         assert len((await asked.query("up")).series) == 1
 
 
-async def test_client_certificate(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca), client_ca=ca)
-    cert, key = _pem(_certificate("me", ca))
-    trusting = TlsSettings(ca_bundle=_pem(ca)[0], client_cert=cert, client_key=key)
+async def test_clientcertificate(tmp_path, ca):
+    tls = server_tls(tmp_path, certificate("s", ca), client_ca=ca)
+    cert, key = pem(certificate("me", ca))
+    trusting = TlsSettings(ca_bundle=pem(ca)[0], client_cert=cert, client_key=key)
     async with (
         server(sends(reply(OK)), tls) as weather,
         client(weather.port, scheme="https", tls=trusting) as asked,
@@ -451,21 +394,21 @@ async def test_client_certificate(tmp_path, ca):
         assert len((await asked.query("up")).series) == 1
 
 
-async def test_missing_client_certificate(tmp_path, ca):
-    tls = _server_tls(tmp_path, _certificate("s", ca), client_ca=ca)
+async def test_missing_clientcertificate(tmp_path, ca):
+    tls = server_tls(tmp_path, certificate("s", ca), client_ca=ca)
     error = await fault(
         sends(reply(OK)),
         ClusterUnreachable,
         tls_server=tls,
         scheme="https",
-        tls=TlsSettings(ca_bundle=_pem(ca)[0]),
+        tls=TlsSettings(ca_bundle=pem(ca)[0]),
     )
     assert "client certificate" in str(error)
 
 
 def test_a_certificate_without_its_key_is_refused(ca):
-    cert = _pem(_certificate("me", ca))[0]
-    key = _pem(_certificate("you", ca))[1]
+    cert = pem(certificate("me", ca))[0]
+    key = pem(certificate("you", ca))[1]
     target = Target(
         "https://k", "kubernetes", "edge-1", tls=TlsSettings(client_cert=cert, client_key=key)
     )

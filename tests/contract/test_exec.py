@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 import wsproto
+from certificates import certificate, pem, server_tls
 from httpx2.websockets import ASGIWebSocketTransport
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -14,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from wsproto.connection import ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request
 
-from aiops_mcp.backends.http import HttpClient, Target
+from aiops_mcp.backends.http import HttpClient, Target, TlsSettings
 from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.kubernetes_exec import ExecOutput
 from aiops_mcp.errors import (
@@ -74,10 +75,12 @@ class Kubelet:
 
 
 @asynccontextmanager
-async def kubernetes(serve):
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+async def kubernetes(serve, server_context=None, tls=None):
+    running = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context)
     port = running.sockets[0].getsockname()[1]
-    http = HttpClient(Target(f"http://127.0.0.1:{port}", "kubernetes", "edge-1"), timeout=5)
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    target = Target(url, "kubernetes", "edge-1", tls=tls or TlsSettings(), bearer=lambda: "t0ken")
+    http = HttpClient(target, timeout=5)
     try:
         yield KubernetesClient(http)
     finally:
@@ -106,6 +109,19 @@ async def test_streams_and_exit_code_are_told_apart(protocol):
         ("stderr", "true"),
     ]
     assert kubelet.request.subprotocols == ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+
+
+async def test_over_tls_with_a_client_certificate_and_a_token(tmp_path):
+    ca = certificate("test CA", is_ca=True)
+    server_context = server_tls(tmp_path, certificate("s", ca), client_ca=ca)
+    cert, key = pem(certificate("me", ca))
+    tls = TlsSettings(ca_bundle=pem(ca)[0], client_cert=cert, client_key=key)
+    kubelet = Kubelet([b"\x01GPU 0\n", exit_code(3)])
+    async with kubernetes(kubelet.serve, server_context, tls) as client:
+        result = await client.exec("gpu", "driver-x", "ctr", ["nvidia-smi"])
+    assert (result.stdout, result.exit_code) == (b"GPU 0\n", 3)
+    headers = dict(kubelet.request.extra_headers)
+    assert headers[b"authorization"] == b"Bearer t0ken"
 
 
 async def test_exit_code_of_a_failure():

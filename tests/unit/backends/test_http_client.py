@@ -127,6 +127,27 @@ async def test_a_post_that_may_have_arrived_is_not():
         assert len(server.requests) == 1
 
 
+async def test_a_server_that_hangs_up_is_asked_again_where_that_is_safe():
+    hung_up = httpx2.RemoteProtocolError("Server disconnected without sending a response.")
+    server = Scripted(hung_up, ok(b"[1]"))
+    assert await server.client().get_json("/x") == [1]
+    server = Scripted(hung_up, hung_up)
+    with pytest.raises(ClusterUnreachable):
+        await server.client(retries=1).get_json("/x")
+    assert len(server.requests) == 2
+
+
+async def test_half_an_answer_is_not_asked_for_again():
+    async def body():
+        yield b"[1"
+        raise httpx2.ReadError("reset")
+
+    server = Scripted(httpx2.Response(200, content=body()))
+    with pytest.raises(ClusterUnreachable):
+        await server.client().get_json("/x")
+    assert len(server.requests) == 1
+
+
 async def test_a_form_post_only_reads_and_may_be_repeated():
     server = Scripted(status(502), ok(b"[1]"))
     assert await server.client().post_form_json("/q", [("a", "ä b"), ("c", "&")]) == [1]

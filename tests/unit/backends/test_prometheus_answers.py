@@ -105,7 +105,8 @@ def test_native_histograms_in_a_range():
         b'{"status": "error", "data": {"resultType": "vector", "result": []}}',
         b'{"status": "success", "data": {"resultType": "table", "result": []}}',
         b'{"status": "success", "data": {"resultType": "vector"}}',
-        b'{"status": "success", "data": {"resultType": "vector", "result": null}}',
+        b'{"status": "success", "data": {"resultType": "scalar", "result": null}}',
+        b'{"status": "success", "data": {"resultType": "vector", "result": {"a": 1}}}',
         b'{"status": "success", "data": {"resultType": "vector", "result": [1]}}',
         b'{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}',
         b'{"status": "success", "data": {"resultType": "vector", "result": [{"value": [1, "2"]}]}}',
@@ -118,6 +119,12 @@ def test_native_histograms_in_a_range():
 def test_json_of_another_shape(body):
     with pytest.raises(MalformedAnswer):
         parse_query(body)
+
+
+def test_an_empty_slice_of_go_may_be_null():
+    assert query("vector", None).series == ()
+    assert query("matrix", None).series == ()
+    assert parse_label_sets({"status": "success", "data": None}) == ()
 
 
 def test_what_is_no_json():
