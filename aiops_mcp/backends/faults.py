@@ -261,7 +261,7 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
     if status == 403:
         return BackendUnauthorized(
             f"{target}: the credentials do not allow this (HTTP 403){said}",
-            "Grant the account the right (cluster-monitoring-view for OpenShift metrics).",
+            _GRANTS.get(target.name, "Grant the account the right that the message names."),
             http_status=status,
             details=details,
         )
@@ -285,6 +285,10 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
     )
 
 
+_GRANTS = {
+    "prometheus": "Grant the account the right (on OpenShift: cluster-monitoring-view).",
+    "alertmanager": "Grant the account the right (on OpenShift: monitoring-alertmanager-view).",
+}
 _HINTS = {
     404: "If everything is 404, the URL is not that of this backend.",
     405: "The URL is not that of this backend's API.",

@@ -7,6 +7,7 @@ backend's format.
 
 import asyncio
 import inspect
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -260,13 +261,15 @@ class HttpClient:
         params: Params = (),
         *,
         idle_seconds: float,
+        total_seconds: float = math.inf,
         accept: str = "application/json",
         read_error: ErrorReader = plain_refusal,
     ) -> AsyncGenerator[bytes]:
         """The lines of an endless answer, as they come; ends when the server ends it.
 
-        No total deadline: the stream is given up after ``idle_seconds`` of silence. A line longer
-        than ``max_bytes`` is refused. Never repeated. Raises as `request`.
+        The stream is given up after ``idle_seconds`` of silence, and taken as ended at the first
+        bytes after ``total_seconds``, so that a drip ends. A line longer than ``max_bytes`` is
+        refused. Never repeated. Raises as `request`.
         """
         call = Call("GET", path, params, self.timeout, idle_seconds, accept=accept)
         try:
@@ -276,7 +279,8 @@ class HttpClient:
                     body = await self._read(response, MAX_ERROR_BYTES, call)
                     answer = Answer(response.status_code, _lower(response.headers), body)
                     raise (await self._judge(answer, read_error))[0]
-                async with aclosing(lines(response.aiter_bytes(), self.max_bytes)) as found:
+                chunks = self._until(self._clock() + total_seconds, response.aiter_bytes())
+                async with aclosing(lines(chunks, self.max_bytes)) as found:
                     async for line in found:
                         yield line
             finally:
@@ -285,6 +289,13 @@ class HttpClient:
             raise faults.transport_fault(self.target, error) from error
         except ValueError as error:
             raise faults.too_large(self.target, self.max_bytes) from error
+
+    async def _until(self, ends: float, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if self._clock() >= ends:
+                    return
+                yield chunk
 
     @asynccontextmanager
     async def upgrade(

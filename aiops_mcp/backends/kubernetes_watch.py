@@ -176,6 +176,7 @@ async def _stream(
         path,
         params,
         idle_seconds=SERVER_SECONDS + _GRACE_SECONDS,
+        total_seconds=SERVER_SECONDS + _GRACE_SECONDS,
         read_error=kubernetes_refusal,
     )
     try:

@@ -291,6 +291,21 @@ async def test_a_line_without_end_is_refused():
             pass
 
 
+async def test_a_stream_that_drips_ends_all_the_same():
+    server = Scripted()
+
+    async def body():
+        yield b'{"a": 1}\n'
+        while True:
+            server.now += 100
+            yield b" "
+
+    server.answers = [httpx2.Response(200, content=body())]
+    lines = server.client().stream_lines("/w", idle_seconds=300, total_seconds=1000)
+    assert [line async for line in lines] == [b'{"a": 1}']
+    assert server.now == 1100
+
+
 async def test_a_stream_that_is_refused_or_breaks():
     async def body():
         yield b"{}\n"
@@ -334,7 +349,7 @@ async def test_reasons_are_read_in_any_shape(body, reason):
     server = Scripted(status(400, body))
     with pytest.raises(BackendRefused) as caught:
         await server.client().get_json("/x")
-    assert caught.value.message.endswith(f"(HTTP 400): {reason}")
+    assert caught.value.message.endswith(f"(HTTP 400): {reason}.")
 
 
 async def test_long_reasons_are_cut():
