@@ -8,6 +8,7 @@ from pydantic import Field
 from aiops_mcp.capabilities.clusters_digest import digest_cluster_status, digest_clusters
 from aiops_mcp.capabilities.digesting import call_text
 from aiops_mcp.context import Context
+from aiops_mcp.errors import PermissionDenied
 from aiops_mcp.fleet.listing import ClusterFilter, filter_clusters, page_of
 from aiops_mcp.models.cluster import (
     Cluster,
@@ -146,3 +147,18 @@ async def refresh_cluster(context: Context, request: OneCluster) -> ClusterStatu
     return await _status_answer(
         context, await context.registry.resolve(str(cluster.id), context.principal)
     )
+
+
+def refuse_out_of_sight(context: Context, name: str) -> None:
+    """Let a confined caller name a cluster only what it may see.
+
+    Else "taken" would tell that a cluster is there which does not exist for this caller.
+
+    Raises:
+        PermissionDenied: the caller is confined to other clusters.
+    """
+    if not context.principal.sees(name):
+        raise PermissionDenied(
+            f"This token is confined to its own clusters, and {name} is none of them.",
+            "Use one of their names, or a token without a list of clusters.",
+        )

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from aiops_mcp.backends import kubeconfig, ocm
 from aiops_mcp.backends.kubeconfig import KubeContext
-from aiops_mcp.capabilities.clusters import clusters
+from aiops_mcp.capabilities.clusters import clusters, refuse_out_of_sight
 from aiops_mcp.capabilities.credentials import StoreCredentials, made_credentials
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AiopsError, InputError
@@ -160,6 +160,7 @@ async def _register(
     credentials: ClusterCredentials | None,
     reason: str | None = None,
 ) -> Imported:
+    refuse_out_of_sight(context, new.name)
     if not request.dry_run:
         await context.registry.register(new, credentials)
     return Imported(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.clusters import OneCluster, clusters
+from aiops_mcp.capabilities.clusters import OneCluster, clusters, refuse_out_of_sight
 from aiops_mcp.context import Context
 from aiops_mcp.errors import ClusterAlreadyExists
 from aiops_mcp.models.cluster import (
@@ -87,6 +87,7 @@ async def register_cluster(context: Context, request: RegisterCluster) -> Change
     fields = dict(request)
     fields.pop("dry_run")
     new = NewCluster(**fields)
+    refuse_out_of_sight(context, new.name)
     if request.dry_run:
         await _refuse_taken(context, new.name)
         now = context.clock()
@@ -130,6 +131,7 @@ async def update_cluster(context: Context, request: UpdateCluster) -> ChangedClu
     cluster = await context.registry.resolve(request.cluster, context.principal)
     given = request.model_fields_set - {"cluster", "dry_run"}
     changes = ClusterChanges(**{field: getattr(request, field) for field in given})
+    refuse_out_of_sight(context, changes.name or cluster.name)
     if request.dry_run:
         updated = cluster.model_copy(update=changes.values())
     else:

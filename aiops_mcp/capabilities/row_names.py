@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiops_mcp.capabilities.digesting import common_labels, selector_text, telling_labels
-from aiops_mcp.models.digest import Cell
+from aiops_mcp.models.digest import Cell, fenced
 from aiops_mcp.models.metrics import Series
 
 MOST_LABEL_COLUMNS = 3
@@ -50,7 +50,7 @@ class RowNames:
         }
         parts = [] if self._with_cluster else [f"cluster={next(iter(clusters))}"]
         if shared:
-            parts.append(selector_text(shared))
+            parts.append(selector_text({key: fenced(text) for key, text in shared.items()}))
         hidden = (f"{self._hidden} more labels differ (response_format=detailed)",)
         return (
             *((f"all have {', '.join(parts)}",) if parts else ()),
@@ -68,7 +68,7 @@ class RowNames:
         return ((row.cluster,) if self._with_cluster else ()) + own
 
     def text(self, index: int) -> str:
-        cells = [str(cell) for cell in self.cells(index) if cell]
+        cells = [fenced(str(cell)) for cell in self.cells(index) if cell]
         if len(cells) > 1 and self._with_cluster and cells[1].startswith(cells[0]):
             cells = cells[1:]  # edge-7-worker-0 says its cluster
         return "/".join(cells)

@@ -1,7 +1,9 @@
 """Clusters: what they are, how they are, what they can do. Credentials never leave the vault."""
 
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -64,19 +66,41 @@ SIMULATED_LABEL = "aiops.io/simulated"
 
 ClusterName = Annotated[str, Field(pattern=CLUSTER_NAME_PATTERN)]
 
-_LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
-
 
 def _https_or_loopback(url: str) -> str:
-    if url.startswith("https://") or url.startswith(_LOOPBACK):
-        return url.rstrip("/")
-    raise ValueError("use https://; http:// is accepted on loopback only")
+    parts = _parts(url)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("use https://; http:// is accepted on loopback only")
+    if parts.username is not None:
+        raise ValueError("no name or password in this URL; store them as credentials")
+    return url.rstrip("/")
 
 
 def _http_url(url: str) -> str:
-    if url.startswith(("https://", "http://")):
-        return url.rstrip("/")
-    raise ValueError("a URL starts with https:// or http://")
+    _parts(url)
+    return url.rstrip("/")
+
+
+def _parts(url: str) -> SplitResult:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("a URL starts with https:// or http://")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if not parts.hostname or port == 0 or not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("a URL has the form https://host:port")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 ApiServerUrl = Annotated[str, Field(max_length=2048), AfterValidator(_https_or_loopback)]

@@ -9,6 +9,19 @@ from aiops_mcp.models.entity import Entity, Timestamp
 Cell = str | float | int | bool | None
 
 
+_FENCE = str.maketrans({"«": "‹", "»": "›"})  # noqa: RUF001 - quotes that cannot close ours
+
+
+def fenced(text: str) -> str:
+    """Text that a cluster wrote: prose stands between « and », which it cannot contain itself.
+
+    Prose is at least four words, or longer than any name is; a name stays as it is.
+    """
+    text = text.translate(_FENCE)
+    is_prose = text.count(" ") >= 3 or (len(text) > 120 and " " in text)
+    return f"«{text}»" if is_prose else text
+
+
 class Digest(Entity):
     """``rows`` are ordered by what matters most; units stand in the column names.
 

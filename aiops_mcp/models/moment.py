@@ -30,7 +30,10 @@ def resolve_moment(text: str, now: datetime) -> datetime:
     if stripped in ("", "now"):
         return now
     if relative := _RELATIVE.match(stripped):
-        return now - timedelta(seconds=duration_seconds(relative.group(1)))
+        try:
+            return now - timedelta(seconds=duration_seconds(relative.group(1)))
+        except OverflowError as error:
+            raise ValueError(f"{text!r} lies before all time") from error
     try:
         return datetime.fromtimestamp(float(stripped), UTC)
     except (ValueError, OverflowError, OSError):
@@ -41,4 +44,9 @@ def resolve_moment(text: str, now: datetime) -> datetime:
         raise ValueError(
             f"{text!r} is no time; write 2026-11-25T03:00:00Z, unix seconds, -6h or now"
         ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} lies outside of all time") from error

@@ -15,7 +15,7 @@ from fastmcp import Context, FastMCP
 from fastmcp.server.dependencies import bind_request_context
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CallToolRequestParams,
@@ -36,6 +36,7 @@ from aiops_mcp.models.events import Event
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
 from aiops_mcp.surfaces.mcp_resources import FailedRead
 from aiops_mcp.surfaces.mcp_subscriptions import (
+    ClusterChanged,
     ConnectionSubscriptions,
     ScopedListen,
     changed_uris,
@@ -71,15 +72,18 @@ class FleetServer(FastMCP[Any]):
         # Lists stay as long as the process; what a resource says does not.
         low.cache_hints["resources/read"] = CacheHint(ttl_ms=_READ_TTL_MS, scope="private")
 
-    async def resource_changed(self, uri: str) -> None:
-        """Tell clients of both eras that watch ``uri`` to read it again."""
-        await self._bus.publish(ResourceUpdated(uri=uri))
-        await self._subscriptions.notify(uri)
+    async def resource_changed(self, uri: str, cluster: str | None = None) -> None:
+        """Tell clients of both eras that watch ``uri`` to read it again.
+
+        Where it changed because of one ``cluster``, those who may not see that hear nothing.
+        """
+        await self._bus.publish(ClusterChanged(uri, cluster))
+        await self._subscriptions.notify(uri, cluster)
 
     async def on_event(self, event: Event) -> None:
         """Tell clients of everything an event changed; made to listen on the event bus."""
         for uri in changed_uris(event):
-            await self.resource_changed(uri)
+            await self.resource_changed(uri, event.cluster_name)
 
     def close_subscriptions(self) -> None:
         """End open streams, before the server goes away."""

@@ -6,13 +6,19 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import anyio
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ResourceUpdated,
+    ServerEvent,
+)
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -69,11 +75,39 @@ def may_watch(principal: Principal, uri: str) -> bool:
     return cluster is None or principal.sees(cluster)
 
 
+@dataclass(frozen=True)
+class ClusterChanged(ResourceUpdated):
+    """A resource changed because of one cluster: only who sees that cluster hears of it."""
+
+    cluster: str | None = None
+
+
+class _InSight:
+    """The bus as a confined caller hears it: what it may not see does not happen for it."""
+
+    def __init__(self, bus: InMemorySubscriptionBus, principal: Principal) -> None:
+        self._bus = bus
+        self._principal = principal
+
+    async def publish(self, event: ServerEvent) -> None:
+        await self._bus.publish(event)
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        def hear(event: ServerEvent) -> None:
+            cluster = event.cluster if isinstance(event, ClusterChanged) else None
+            if cluster is None or self._principal.sees(cluster):
+                listener(event)
+
+        return self._bus.subscribe(hear)
+
+
 class ScopedListen:
     """``subscriptions/listen`` that leaves out what the caller may not see."""
 
     def __init__(self, bus: InMemorySubscriptionBus, principal_of: Sees) -> None:
+        self._bus = bus
         self._listen = ListenHandler(bus)
+        self._confined: dict[frozenset[str], ListenHandler] = {}
         self._principal_of = principal_of
 
     async def __call__(
@@ -83,11 +117,22 @@ class ScopedListen:
         principal = self._principal_of()
         uris = [uri for uri in wanted.resource_subscriptions or () if may_watch(principal, uri)]
         narrowed = wanted.model_copy(update={"resource_subscriptions": uris or None})
-        return await self._listen(ctx, params.model_copy(update={"notifications": narrowed}))
+        listen = self._handler_of(principal)
+        return await listen(ctx, params.model_copy(update={"notifications": narrowed}))
+
+    def _handler_of(self, principal: Principal) -> ListenHandler:
+        if principal.clusters is None:
+            return self._listen
+        known = self._confined.get(principal.clusters)
+        if known is None:
+            known = ListenHandler(_InSight(self._bus, principal))
+            self._confined[principal.clusters] = known
+        return known
 
     def close(self) -> None:
         """End every stream, telling each client that it was on purpose."""
-        self._listen.close()
+        for handler in (self._listen, *self._confined.values()):
+            handler.close()
 
 
 class ConnectionSubscriptions:
@@ -95,7 +140,7 @@ class ConnectionSubscriptions:
 
     def __init__(self, principal_of: Sees) -> None:
         self._principal_of = principal_of
-        self._watched: dict[Connection, set[str]] = {}
+        self._watched: dict[Connection, dict[str, Principal]] = {}
 
     async def subscribe(
         self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
@@ -106,25 +151,30 @@ class ConnectionSubscriptions:
             MCPError: the resource belongs to a cluster the caller may not see.
         """
         uri = str(params.uri)
-        if not may_watch(self._principal_of(), uri):
+        principal = self._principal_of()
+        if not may_watch(principal, uri):
             raise MCPError(INVALID_PARAMS, f"Resource not found: {uri!r}", {"uri": uri})
         connection = _connection(ctx)
         if connection not in self._watched:
-            self._watched[connection] = set()
+            self._watched[connection] = {}
             connection.exit_stack.callback(self._watched.pop, connection, None)
-        self._watched[connection].add(uri)
+        self._watched[connection][uri] = principal
         return EmptyResult()
 
     async def unsubscribe(
         self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._watched.get(_connection(ctx), set()).discard(str(params.uri))
+        self._watched.get(_connection(ctx), {}).pop(str(params.uri), None)
         return EmptyResult()
 
-    async def notify(self, uri: str) -> None:
-        """Tell every connection that watches the resource; one that does not read is skipped."""
+    async def notify(self, uri: str, cluster: str | None = None) -> None:
+        """Tell every connection that watches the resource, and sees the cluster it is about.
+
+        One that does not read is skipped.
+        """
         for connection, uris in list(self._watched.items()):
-            if uri in uris:
+            watcher = uris.get(uri)
+            if watcher is not None and (cluster is None or watcher.sees(cluster)):
                 with anyio.move_on_after(_SEND_SECONDS) as patience:
                     await connection.send_resource_updated(uri)
                 if patience.cancelled_caught:
