@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from aiops_mcp.promql import metric_names, selectors
 from aiops_mcp.promql.tree import METRIC_NAME, Matcher
 from aiops_mcp.simulation.promql import Block, Engine, Labels, Vector, labels_from
 from aiops_mcp.simulation.promql.matching import matches_all
@@ -56,11 +57,12 @@ class ActiveAlert:
 
 
 class _Track:
-    """One alerting rule's runs over the ticks that are known."""
+    """One alerting rule's runs over the ticks that are known; ``idle``: it can never fire."""
 
-    def __init__(self, rule: Rule, engine: Engine) -> None:
+    def __init__(self, rule: Rule, engine: Engine, *, idle: bool) -> None:
         self.rule = rule
         self._engine = engine
+        self._idle = idle
         self._known: tuple[int, int] | None = None
         self._runs: list[Run] = []
 
@@ -91,7 +93,7 @@ class _Track:
             look = min(look * 6, _LONGEST_MS)
 
     def _evaluate(self, first: int, last: int) -> list[Run]:
-        if last < first:
+        if last < first or self._idle:
             return []
         answer = self._engine.range(parsed(self.rule.expr), first, last, TICK_MS)
         vector = answer.value
@@ -136,8 +138,11 @@ class AlertBook:
         self._groups = default_rules() if groups is None else groups
         self._lock = RLock()
         self._engine = Engine(store)
+        known = frozenset(store.names())
         self._tracks = {
-            (group.name, rule.alert, rule.expr): _Track(rule, self._engine)
+            (group.name, rule.alert, rule.expr): _Track(
+                rule, self._engine, idle=_measures_nothing(rule, known)
+            )
             for group in self._groups
             for rule in group.rules
             if rule.alert
@@ -271,6 +276,15 @@ class AlertBook:
         values = np.stack([one for one, _ in rows.values()])
         present = np.stack([one for _, one in rows.values()])
         return [_block(times, values, present, list(rows))]
+
+
+def _measures_nothing(rule: Rule, known: frozenset[str]) -> bool:
+    """Whether a cluster has none of the metrics that a rule is about."""
+    node = parsed(rule.expr)
+    if "absent" in rule.expr or any(not use.selector.name for use in selectors(node)):
+        return False
+    names = set(metric_names(node))
+    return bool(names) and not names & known
 
 
 def _stretches(name: str, rule: Rule, run: Run, wait: int) -> list[tuple[Labels, int, int]]:

@@ -1,7 +1,8 @@
 """The simulated fleet on loopback sockets, for ``kubectl``, ``promtool``, Grafana and others.
 
 Three ports a cluster: API server (TLS, as ``kubectl`` sends no token without), Prometheus and
-Alertmanager (plain). While a cluster is away its connections are reset, as a dead link's are.
+Alertmanager (plain). A cluster that is away refuses connections; one that goes away meanwhile
+resets them.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ class RunningFleet:
     authority_pem: str
     _servers: Sequence[uvicorn.Server]
     _tasks: Sequence["asyncio.Task[None]"]
+    _unheard: Sequence[socket.socket]
 
     @property
     def description(self) -> dict[str, Any]:
@@ -50,6 +52,8 @@ class RunningFleet:
         for server in self._servers:
             server.should_exit = server.force_exit = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for one in self._unheard:
+            one.close()
 
 
 async def serve_fleet(
@@ -61,32 +65,41 @@ async def serve_fleet(
         InputError: a port is taken.
     """
     places: dict[int, tuple[str, str]] = {}
-    sockets: dict[str, list[socket.socket]] = {"https": [], "http": []}
+    sockets: dict[str, list[socket.socket]] = {"https": [], "http": [], "away": []}
     urls: dict[str, dict[str, str]] = {}
     wanted = [(name, backend) for name in fleet.world.names for backend in BACKENDS]
     try:
         for offset, (name, backend) in enumerate(wanted):
             bound = _bound(host, port_base + offset if port_base else 0)
             scheme = "https" if backend == "api" else "http"
-            sockets[scheme].append(bound)
+            # A bound socket on which nobody listens refuses connections, as an absent site does.
+            kind = "away" if fleet.world.clusters[name].spec.away else scheme
+            sockets[kind].append(bound)
             port = bound.getsockname()[1]
             places[port] = (name, backend)
             urls.setdefault(name, {})[backend] = f"{scheme}://{host}:{port}"
     except InputError:
-        for one in (*sockets["https"], *sockets["http"]):
-            one.close()
+        _close(sockets)
         raise
     certificate = serving_certificate(host)
     servers: list[uvicorn.Server] = []
     tasks: list[asyncio.Task[None]] = []
-    for scheme, bound_sockets in sockets.items():
+    for scheme in ("https", "http"):
         server = _server(fleet, places, certificate.context if scheme == "https" else None)
         servers.append(server)
-        tasks.append(asyncio.create_task(_run(server, bound_sockets)))
+        tasks.append(asyncio.create_task(_run(server, sockets[scheme])))
     while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn has no event
         await asyncio.sleep(0.01)
     kubeconfig = _kubeconfig(fleet, urls, certificate.authority_pem)
-    return RunningFleet(urls, kubeconfig, certificate.authority_pem, servers, tasks)
+    return RunningFleet(
+        urls, kubeconfig, certificate.authority_pem, servers, tasks, tuple(sockets["away"])
+    )
+
+
+def _close(sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+    for bound in sockets.values():
+        for one in bound:
+            one.close()
 
 
 async def _run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:

@@ -161,8 +161,6 @@ async def test_reviews_secrets_and_platform_kinds(kubectl):
     assert '"7"' in proxied
 
 
-async def test_an_away_cluster_hangs_up(kubectl):
-    process = await kubectl.start("tower-18", "get", "nodes", "--request-timeout=5s")
-    _, err = await process.communicate()
-    assert process.returncode == 1
-    assert b"EOF" in err or b"reset" in err or b"refused" in err
+async def test_an_away_cluster_refuses_connections(kubectl):
+    told = await kubectl("tower-18", "get", "nodes", code=1)
+    assert "was refused" in told
