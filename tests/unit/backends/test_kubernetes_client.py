@@ -319,3 +319,21 @@ async def test_secrets_that_may_not_be_touched(call):
     kubernetes, _ = client(failure(403, "Forbidden"))
     with pytest.raises(BackendUnauthorized):
         await KubernetesSecrets(kubernetes, "aiops").put_secret("s", {})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx2.Response(500, json=["odd"]), '["odd"]'),
+        (httpx2.Response(500, json={"message": "a proxied backend's own"}), "a proxied backend's"),
+        (
+            httpx2.Response(500, text="<html>", headers={"content-type": "text/html"}),
+            "an HTML page",
+        ),
+    ],
+)
+async def test_a_refusal_that_is_no_status(answer, said):
+    kubernetes, _ = client(answer)
+    with pytest.raises(BackendRefused) as caught:
+        await kubernetes.version()
+    assert said in caught.value.message

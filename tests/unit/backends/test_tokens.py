@@ -184,3 +184,24 @@ async def test_a_provider_that_refuses_or_is_away():
 def test_settings_that_are_missing(settings, message):
     with pytest.raises(InvalidCredentials, match=message):
         OidcBearer(settings)
+
+
+async def test_a_token_that_is_forgotten_is_got_anew(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("one")
+    token = FileToken(path, now=lambda: 0.0)
+    assert token() == "one"
+    path.write_text("two")
+    token.forget()
+    assert token() == "two"
+
+    plugin = Plugin(timedelta(hours=1), [datetime(2026, 1, 1, tzinfo=UTC)])
+    await plugin()
+    plugin.forget()
+    assert await plugin() == "t2"
+
+    provider = Provider({"id_token": jwt(9000)})
+    bearer = provider.bearer([0.0], id_token=jwt(8000))
+    assert await bearer() == jwt(8000)
+    bearer.forget()
+    assert await bearer() == jwt(9000)
