@@ -137,7 +137,8 @@ class AlertBook:
         self._now = now
         self._groups = default_rules() if groups is None else groups
         self._lock = RLock()
-        self._engine = Engine(store)
+        # Every series is scraped four times a minute and ends with a marker: one minute shows all.
+        self._engine = Engine(store, lookback_ms=60_000)
         known = frozenset(store.names())
         self._tracks = {
             (group.name, rule.alert, rule.expr): _Track(

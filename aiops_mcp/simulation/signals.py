@@ -5,7 +5,7 @@ such a rate, so that ``rate()`` gives the rate back; a stepped signal follows a 
 Nothing is stored. It must not know metrics, clusters or incidents.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -195,8 +195,16 @@ class SignalBlock:
             for name in _COLUMNS
         }
 
+        self._gauge_rows = self._chosen(self._gauges)
+        self._counter_rows = self._chosen(self._counters)
+
     def __len__(self) -> int:
         return len(self.signals)
+
+    def _chosen(self, rows: NDArray[np.intp]) -> "_Rows":
+        columns = {name: values[rows] for name, values in self._columns.items()}
+        noisy = np.flatnonzero(columns["noise"][:, 0])
+        return _Rows(columns, self._keys[rows], noisy, bool(columns["swing"].any()))
 
     def evaluate(self, times: Floats) -> tuple[Floats, Mask | None]:
         """Values of shape (signals, times) and where they exist (``None``: everywhere)."""
@@ -219,13 +227,13 @@ class SignalBlock:
         return values, self._presence(times)
 
     def _evaluate_gauges(self, rows: NDArray[np.intp], times: Floats) -> Floats:
-        column = {name: values[rows] for name, values in self._columns.items()}
+        chosen = self._gauge_rows
+        column, noisy = chosen.columns, chosen.noisy
         values = np.ones((len(rows), len(times)))
-        if column["swing"].any():
+        if chosen.swinging:
             values += column["swing"] * daily(times[None, :], column["phase"])
-        noisy = np.flatnonzero(column["noise"][:, 0])
         if len(noisy):
-            values[noisy] += column["noise"][noisy] * wander(self._keys[rows[noisy]], times)
+            values[noisy] += column["noise"][noisy] * wander(chosen.keys[noisy], times)
         values *= column["base"]
         for place, row in enumerate(map(int, rows)):
             for curve in self.signals[row].curves:
@@ -233,14 +241,14 @@ class SignalBlock:
         return np.clip(values, column["floor"], column["ceiling"])
 
     def _evaluate_counters(self, rows: NDArray[np.intp], times: Floats) -> Floats:
-        values = self._integrals(rows, times) - self._birth_marks[:, None]
+        values = _integrals(self._counter_rows, times) - self._birth_marks[:, None]
         for place, row in enumerate(map(int, rows)):
             signal = self.signals[row]
             if signal.bend is None and len(signal.resets) < 2:
                 continue
-            one = rows[place : place + 1]
+            one = self._chosen(rows[place : place + 1])
             resets = np.asarray(signal.resets or (0.0,))
-            plain, marks = self._integrals(one, times)[0], self._integrals(one, resets)[0]
+            plain, marks = _integrals(one, times)[0], _integrals(one, resets)[0]
             if signal.bend is not None:
                 plain = self._bent(one, signal.bend, plain, times)
                 marks = self._bent(one, signal.bend, marks, resets)
@@ -258,20 +266,9 @@ class SignalBlock:
         marks += column["noise"] * paired_slope_integral(self._keys[rows], births)
         return marks * column["base"]
 
-    def _integrals(self, rows: NDArray[np.intp], times: Floats) -> Floats:
-        """The unbent antiderivative of each rate, up to a constant."""
-        column = {name: values[rows] for name, values in self._columns.items()}
-        values = np.repeat(times[None, :], len(rows), axis=0)
-        if column["swing"].any():
-            values = values + column["swing"] * daily_integral(times[None, :], column["phase"])
-        if column["noise"].any():
-            wandering = wander_slope_integral(self._keys[rows], times)
-            values = values + column["noise"] * wandering
-        return values * column["base"]
-
-    def _bent(self, row: NDArray[np.intp], bend: RateBend, plain: Floats, times: Floats) -> Floats:
+    def _bent(self, row: "_Rows", bend: RateBend, plain: Floats, times: Floats) -> Floats:
         """The antiderivative of ``rate * factor + extra``; steps make it exact."""
-        at_steps = self._integrals(row, bend.times)[0]
+        at_steps = _integrals(row, bend.times)[0]
         gained = np.diff(at_steps) * bend.factors[1:-1] + np.diff(bend.times) * bend.extras[1:-1]
         sums = np.concatenate([[0.0], np.cumsum(gained)])
         place = np.searchsorted(bend.times, times, side="right")
@@ -295,6 +292,26 @@ class SignalBlock:
             if present is not None:
                 mask[row] = np.asarray(present.values, dtype=bool)[present.indices(times)]
         return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some signals' columns, each of shape (rows, 1), their keys, and which of them have noise."""
+
+    columns: Mapping[str, Floats]
+    keys: Keys
+    noisy: NDArray[np.intp]
+    swinging: bool
+
+
+def _integrals(rows: _Rows, times: Floats) -> Floats:
+    """The unbent antiderivative of each rate, up to a constant."""
+    values = np.repeat(times[None, :], len(rows.keys), axis=0)
+    if rows.swinging:
+        values += rows.columns["swing"] * daily_integral(times[None, :], rows.columns["phase"])
+    if len(rows.noisy):
+        values += rows.columns["noise"] * wander_slope_integral(rows.keys, times)
+    return values * rows.columns["base"]
 
 
 def _rows(signals: Sequence[Signal], wanted: Callable[[Signal], bool]) -> NDArray[np.intp]:

@@ -24,7 +24,7 @@ from aiops_mcp.simulation.kubernetes.access import Access, User
 from aiops_mcp.simulation.kubernetes.columns import table
 from aiops_mcp.simulation.kubernetes.execution import converse, run
 from aiops_mcp.simulation.kubernetes.listing import chosen, listed, read_continue
-from aiops_mcp.simulation.kubernetes.logs import life, lines_between
+from aiops_mcp.simulation.kubernetes.logs import last_lines, life, lines_between
 from aiops_mcp.simulation.kubernetes.proxy import forward
 from aiops_mcp.simulation.kubernetes.resources import Resource, groups_of, resources_of
 from aiops_mcp.simulation.kubernetes.secrets import SecretStore
@@ -286,7 +286,7 @@ class _Server:
     async def _below(self, place: Location, request: Request) -> Response:
         below = place.rest[0]
         if place.resource.plural == "pods" and below == "log":
-            return self._logs(place, request.query_params)
+            return await run_in_threadpool(self._logs, place, request.query_params)
         if place.resource.plural == "pods" and below == "exec":
             raise faults.bad_request("Upgrade request required")
         if place.resource.plural == "services" and below == "proxy":
@@ -341,12 +341,11 @@ class _Server:
         if query.get("sinceSeconds"):
             start = max(start, now - _whole(query["sinceSeconds"]))
         stamps = query.get("timestamps") in ("1", "true")
-        lines = [
-            line.stamped() if stamps else line.text
-            for line in lines_between(self._cluster, pod, start, end)
-        ]
         if query.get("tailLines"):
-            lines = lines[-_whole(query["tailLines"]) :] if _whole(query["tailLines"]) else []
+            found = last_lines(self._cluster, pod, start, end, _whole(query["tailLines"]))
+        else:
+            found = list(lines_between(self._cluster, pod, start, end))
+        lines = [line.stamped() if stamps else line.text for line in found]
         text = "".join(f"{line}\n" for line in lines)
         if query.get("limitBytes"):
             text = text.encode()[: _whole(query["limitBytes"])].decode(errors="ignore")

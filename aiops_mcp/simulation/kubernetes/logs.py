@@ -9,7 +9,8 @@ from aiops_mcp.simulation.inventory import Pod
 from aiops_mcp.simulation.noise import key_of
 
 _PATHS = ("/", "/healthz", "/api/v1/items", "/api/v1/orders", "/api/v1/session")
-_LONGEST = 86400.0
+_LONGEST = 7200.0
+"""How much is kept (seconds); the kubelet rotates logs away at some size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,18 @@ def lines_between(cluster: SimulatedCluster, pod: Pod, start: float, end: float)
         *_deaths(pod, start, end),
     ]
     yield from sorted(found, key=lambda line: line.moment)
+
+
+def last_lines(
+    cluster: SimulatedCluster, pod: Pod, start: float, end: float, count: int
+) -> list[Line]:
+    """The last ``count`` lines that the pod wrote between two moments."""
+    span = 60.0
+    while True:
+        found = list(lines_between(cluster, pod, max(start, end - span), end))
+        if len(found) >= count or span >= min(end - start, _LONGEST):
+            return found[-count:] if count else []
+        span *= 4
 
 
 def _every(pod: Pod) -> float:
