@@ -57,7 +57,7 @@ def test_in_a_healthy_fleet_only_the_watchdog_fires(seed, fleet_with):
 def test_a_healthy_day_has_no_alert_at_any_hour(fleet_with, clock):
     fleet = fleet_with()
     now_ms = int(clock() * 1000)
-    for cluster in ("edge-berlin", "ml-frankfurt"):
+    for cluster in ("ml-frankfurt",):
         blocks = fleet.alerts(cluster).select((), now_ms - 86_400_000, now_ms)
         alerts = {
             dict(labels)["alertname"]
