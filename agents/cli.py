@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 import typer
 
@@ -25,6 +25,8 @@ HELP: Final = """Ask a whole fleet of Kubernetes and OpenShift clusters one ques
 Tables on a terminal, JSON in a pipe. Without --server a command asks the clusters from this
 process; with it, a running server. Exit codes: 0 answered, 1 failed, 2 bad input, 130 interrupted.
 """
+
+ResultT = TypeVar("ResultT")
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 clusters_app = typer.Typer(help="The registered clusters.", no_args_is_help=True)
@@ -78,12 +80,12 @@ class Run:
 
         self.guarded(lambda: asyncio.run(main()))
 
-    def guarded(self, action: Callable[[], None]) -> None:
+    def guarded(self, action: Callable[[], ResultT]) -> ResultT:
         """Run ``action``; an error of ours or an interrupt becomes a message and an exit code."""
         from pydantic import ValidationError
 
         try:
-            action()
+            return action()
         except AiopsError as error:
             raise typer.Exit(self.output.error(error)) from error
         except ValidationError as error:
@@ -95,7 +97,8 @@ class Run:
 def _invalid(error: Any) -> InputError:
     """A pydantic refusal as one line a field."""
     lines = [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}"
+        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
+        + fault["msg"].removeprefix("Value error, ")
         for fault in error.errors(include_url=False, include_input=False)
     ]
     return InputError("; ".join(lines), "See --help of this command.")

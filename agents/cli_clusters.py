@@ -127,17 +127,29 @@ def import_kubeconfig(
         "dry_run": dry_run,
     }
     if hub:
-        run.ask("import_managed_clusters", {"cluster": hub, **shared}, write=True)
+        _import(run, "import_managed_clusters", {"cluster": hub, **shared})
         return
     from aiops_mcp.settings import default_kubeconfig
 
     path = kubeconfig or default_kubeconfig()
     run.guarded(lambda: _check_files(path))
-    run.ask(
-        "import_kubeconfig",
-        {"kubeconfig": _kubeconfig(path), "contexts": only or [], **shared},
-        write=True,
-    )
+    text = run.guarded(lambda: _kubeconfig(path))
+    _import(run, "import_kubeconfig", {"kubeconfig": text, "contexts": only or [], **shared})
+
+
+def _import(run: "Run", operation: str, arguments: dict[str, Any]) -> None:
+    """Ask, print the report, and end as failed where something could not be imported."""
+    failed: list[object] = []
+
+    async def body(session: "Session") -> None:
+        digest = await session.ask(operation, _given(arguments))
+        run.output.digest(digest)
+        outcome = digest.columns.index("outcome")
+        failed.extend(row for row in digest.rows if row[outcome] == "FAILED")
+
+    run.with_session(body, write=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def remove(
@@ -188,16 +200,19 @@ def credentials(
         )
         raise typer.Exit(run.output.error(wrong))
     run.guarded(lambda: _check_files(kubeconfig, token_file, ca_file))
-    stored = {
-        "cluster": cluster,
-        "auth_type": "KUBECONFIG" if kubeconfig else "SERVICE_ACCOUNT",
-        "kubeconfig": _kubeconfig(kubeconfig) if kubeconfig else None,
-        "context": kube_context,
-        "token": _read(token_file).strip() if token_file else None,
-        "ca_bundle": _read(ca_file) if ca_file else None,
-        "insecure_skip_tls_verify": insecure,
-    }
-    run.ask("store_credentials", _given(stored), write=True)
+
+    def stored() -> dict[str, Any]:
+        return {
+            "cluster": cluster,
+            "auth_type": "KUBECONFIG" if kubeconfig else "SERVICE_ACCOUNT",
+            "kubeconfig": _kubeconfig(kubeconfig) if kubeconfig else None,
+            "context": kube_context,
+            "token": _read(token_file).strip() if token_file else None,
+            "ca_bundle": _read(ca_file) if ca_file else None,
+            "insecure_skip_tls_verify": insecure,
+        }
+
+    run.ask("store_credentials", _given(run.guarded(stored)), write=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -222,7 +237,11 @@ def _labels(pairs: list[str] | None) -> dict[str, str]:
 
 
 def _read(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(f"{path} cannot be read: {reason}.", "Check the file.") from error
 
 
 def _kubeconfig(path: Path) -> str:

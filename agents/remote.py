@@ -1,5 +1,6 @@
 """A running server as a session: the same operations over MCP, streamable HTTP."""
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -52,6 +53,8 @@ async def open_remote(server: str, token: str | None) -> AsyncGenerator[RemoteSe
     Raises:
         ClusterUnreachable: nothing answers there.
     """
+    # Its tracebacks tell a person nothing that the error below does not.
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     url = server.rstrip("/")
     url = url if url.endswith("/mcp") else f"{url}/mcp"
     client = Client(StreamableHttpTransport(url, auth=token))

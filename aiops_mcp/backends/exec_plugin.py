@@ -8,7 +8,10 @@ and may not hang.
 import asyncio
 import functools
 import json
+import os
+import selectors
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from aiops_mcp.backends.wire import excerpt
 from aiops_mcp.errors import InvalidCredentials
 
 RUN_SECONDS = 30.0
+MOST_BYTES = 1024 * 1024
 _EARLY = timedelta(seconds=60)
 _WITHOUT_EXPIRY = timedelta(minutes=10)
 
@@ -109,15 +113,12 @@ def _exec_info(plugin: dict[str, Any], cluster: dict[str, Any]) -> dict[str, Any
 def _output(arguments: list[str], environment: dict[str, str], folder: Path | None) -> bytes:
     program = arguments[0]
     try:
-        done = subprocess.run(  # noqa: S603 (what the user's own kubeconfig names)
-            arguments,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
+        status, output, errors = _run(arguments, environment, folder)
+    except _TooMuchOutput as error:
+        raise InvalidCredentials(
+            f"The kubeconfig's exec plugin {program} printed more than {MOST_BYTES} bytes.",
+            "It is to print one ExecCredential: run it by hand.",
+        ) from error
     except FileNotFoundError as error:
         raise InvalidCredentials(
             f"The kubeconfig's exec plugin {program} is not installed here.",
@@ -129,13 +130,58 @@ def _output(arguments: list[str], environment: dict[str, str], folder: Path | No
             f"{RUN_SECONDS:g} s.",
             "Run kubectl get nodes with it: it may wait for you to log in.",
         ) from error
-    if done.returncode != 0:
-        said = excerpt(done.stderr.decode("utf-8", "replace"))
+    if status != 0:
+        said = excerpt(errors.decode("utf-8", "replace"))
         raise InvalidCredentials(
-            f"The kubeconfig's exec plugin {program} ended with {done.returncode}: {said}",
+            f"The kubeconfig's exec plugin {program} ended with {status}: {said}",
             "Run kubectl get nodes with it: it may want you to log in anew.",
         )
-    return done.stdout
+    return output
+
+
+class _TooMuchOutput(Exception):
+    pass
+
+
+def _run(
+    arguments: list[str], environment: dict[str, str], folder: Path | None
+) -> tuple[int, bytes, bytes]:
+    """Status, output and errors; the program is ended when it takes too long or says too much."""
+    ends = time.monotonic() + RUN_SECONDS
+    with subprocess.Popen(  # noqa: S603 (what the user's own kubeconfig names)
+        arguments,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            output, errors = _read(process, ends)
+            return process.wait(max(0.0, ends - time.monotonic())), output, errors
+        finally:
+            process.kill()  # nothing, where it has ended
+
+
+def _read(process: "subprocess.Popen[bytes]", ends: float) -> tuple[bytes, bytes]:
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    kept = {stream.fileno(): bytearray() for stream in streams}
+    with selectors.DefaultSelector() as waiting:
+        for number in kept:
+            waiting.register(number, selectors.EVENT_READ)
+        while waiting.get_map():
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, RUN_SECONDS)
+            for key, _ in waiting.select(left):
+                chunk = os.read(key.fd, 65536)
+                kept[key.fd] += chunk
+                if not chunk:
+                    waiting.unregister(key.fd)
+                if len(kept[key.fd]) > MOST_BYTES:
+                    raise _TooMuchOutput
+    output, errors = kept.values()
+    return bytes(output), bytes(errors)
 
 
 def _status_of(plugin: dict[str, Any], output: bytes) -> Status:

@@ -69,6 +69,14 @@ def contexts(source: str | Path) -> list[KubeContext]:
     return found
 
 
+def broken_contexts(source: str | Path) -> tuple[str, ...]:
+    """The contexts that `contexts` leaves out: they name no cluster, or one without a server."""
+    whole = {each.name for each in contexts(source)}
+    document, _ = load(source)
+    names = (str(entry["name"]) for entry in entries(document, "contexts"))
+    return tuple(name for name in names if name not in whole)
+
+
 def split_context(source: str | Path, name: str | None = None) -> str:
     """One context (default: the current one) as a kubeconfig of its own, as YAML.
 
@@ -194,6 +202,11 @@ class _Chosen:
                 "Look at it with: kubectl config view",
             )
         user = named_section(document, "users", "user", context.get("user"))
+        if user is None and context.get("user"):
+            raise InvalidCredentials(
+                f"Context {wanted!r} of the kubeconfig names a user that is not in it.",
+                "Look at it with: kubectl config view",
+            )
         return cls(str(wanted), context, cluster, user or {})
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from aiops_mcp.backends import kubeconfig
+from aiops_mcp.backends.tls import TlsSettings, ssl_context
 from aiops_mcp.capabilities.clusters import OneCluster, clusters
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AiopsError, InvalidCredentials
@@ -122,10 +123,12 @@ async def made_credentials(context: Context, request: StoreCredentials) -> Clust
             raise InvalidCredentials("kubeconfig is missing.", "Send it as YAML text.")
         text = request.kubeconfig.get_secret_value()
         local = context.call.surface == "cli"
-        await kubeconfig.target(text, cluster=request.cluster, context=name, local=local)
+        found = await kubeconfig.target(text, cluster=request.cluster, context=name, local=local)
+        ssl_context(found.tls)  # or a CA or key of no use would be stored, and every call fail
         fields["kubeconfig"] = SecretStr(kubeconfig.split_context(text, name))
     elif request.auth_type is AuthType.OIDC and not request.oidc:
         raise InvalidCredentials("oidc is missing.", "Send issuer, client id and refresh token.")
+    ssl_context(TlsSettings(request.ca_bundle, insecure=request.insecure_skip_tls_verify))
     return ClusterCredentials(**fields, created_at=context.clock())
 
 

@@ -16,7 +16,7 @@ from aiops_mcp.backends.kubeconfig import KubeContext
 from aiops_mcp.capabilities.clusters import clusters, refuse_out_of_sight
 from aiops_mcp.capabilities.credentials import StoreCredentials, made_credentials
 from aiops_mcp.context import Context
-from aiops_mcp.errors import AiopsError, InputError
+from aiops_mcp.errors import AiopsError, InputError, InvalidCredentials
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.models.cluster import (
     AuthType,
@@ -101,8 +101,17 @@ async def import_kubeconfig(context: Context, request: ImportKubeconfig) -> Impo
     """Register every context of a kubeconfig, with its credentials, as a cluster."""
     text = request.kubeconfig.get_secret_value()
     found = kubeconfig.contexts(text)
+    broken = kubeconfig.broken_contexts(text)
+    if not found and not broken:
+        raise InvalidCredentials(
+            "The kubeconfig has no contexts.", "Check it with: kubectl config get-contexts"
+        )
     wanted = _wanted(found, request.contexts)
-    results: list[Imported] = []
+    results = [
+        _failed(name, None, None, "it names no cluster with a server; see kubectl config view")
+        for name in broken
+        if not request.contexts
+    ]
     for number, each in enumerate(wanted):
         await context.call.progress(number, len(wanted), each.name)
         results.append(await _import_context(context, request, text, each))
@@ -149,7 +158,7 @@ async def _import_context(
     except AiopsError as error:
         return _failed(each.name, name, each.server, error.message)
     except ValidationError as error:
-        return _failed(each.name, name, each.server, error.errors()[0]["msg"])
+        return _failed(each.name, name, each.server, _said(error))
 
 
 async def _register(
@@ -185,10 +194,14 @@ def _new_cluster(request: ImportInput, name: str, server: str, **facts: object) 
     return NewCluster.model_validate(fields)
 
 
-def _failed(source: str, name: str, server: str | None, reason: str) -> Imported:
+def _failed(source: str, name: str | None, server: str | None, reason: str) -> Imported:
     return Imported(
         source=source, outcome=Outcome.FAILED, cluster_name=name, server=server, reason=reason
     )
+
+
+def _said(error: ValidationError) -> str:
+    return error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
 
 
 def _same_server(clusters: Sequence[Cluster], server: str) -> Cluster | None:
@@ -285,7 +298,7 @@ async def _import_managed(
     except AiopsError as error:
         return _failed(each.name, name, each.api_url, error.message)
     except ValidationError as error:
-        return _failed(each.name, name, each.api_url, error.errors()[0]["msg"])
+        return _failed(each.name, name, each.api_url, _said(error))
 
 
 def _why_not(each: ocm.ManagedClusterInfo, registered: Sequence[Cluster]) -> str | None:

@@ -233,6 +233,10 @@ async def test_impersonation():
 async def test_nobody_is_somebody_too():
     config = document()
     config["users"] = []
+    with pytest.raises(InvalidCredentials, match="names a user that is not in it"):
+        await target(yaml.safe_dump(config))
+    for entry in config["contexts"]:
+        del entry["context"]["user"]
     found = await target(yaml.safe_dump(config))
     assert (found.bearer, dict(found.headers)) == (None, {})
 
