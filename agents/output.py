@@ -18,6 +18,8 @@ EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
+NAME_LENGTH: Final = 20
+
 _COLOURS = {
     "ONLINE": "green",
     "healthy": "green",
@@ -61,7 +63,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line for people: to stdout on a terminal, to stderr when stdout carries JSON."""
-        (self.errors if self.as_json else self.console).print(Text(text))
+        (self.errors if self.as_json else self.console).print(Text(text), soft_wrap=True)
 
     def error(self, error: AiopsError) -> int:
         """Print an error and return the exit code it deserves."""
@@ -87,7 +89,14 @@ def _table(digest: Digest) -> Table:
         numeric = all(
             row[index] is None or (isinstance(row[index], (int, float))) for row in digest.rows
         )
-        table.add_column(column.upper(), justify="right" if numeric else "left", overflow="fold")
+        widest = max((len(str(row[index])) for row in digest.rows), default=0)
+        table.add_column(
+            column.upper(),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=widest
+            <= NAME_LENGTH,  # a name broken over lines can neither be read nor copied
+        )
     for row in digest.rows:
         table.add_row(*(_cell(cell) for cell in row))
     return table

@@ -46,37 +46,48 @@ def _json(where: str, body: dict[str, Any]) -> ClientConfig:
     return ClientConfig(where, json.dumps(body, indent=2) + "\n")
 
 
-def _entry(url: str | None, kind: str = "http") -> dict[str, Any]:
+def _entry(url: str | None, token: str) -> dict[str, Any]:
+    """``token`` is how the client writes the variable AIOPS_TOKEN of its environment."""
     if url is None:
         return {"command": _command(), "args": []}
     return {
-        "type": kind,
+        "type": "http",
         "url": _endpoint(url),
-        "headers": {"Authorization": "Bearer ${AIOPS_TOKEN}"},
+        "headers": {"Authorization": f"Bearer {token}"},
     }
 
 
 def _claude_code(url: str | None) -> ClientConfig:
+    # With a default, because an unset variable without one drops the server silently.
+    entry = _entry(url, "${AIOPS_TOKEN:-}")
     return _json(
-        ".mcp.json in the project, or: claude mcp add-json", {"mcpServers": {_SERVER: _entry(url)}}
+        ".mcp.json in the project, or: claude mcp add-json", {"mcpServers": {_SERVER: entry}}
     )
 
 
 def _claude_desktop(url: str | None) -> ClientConfig:
     where = "claude_desktop_config.json (Settings, Developer, Edit Config)"
     if url is None:
-        return _json(where, {"mcpServers": {_SERVER: _entry(None)}})
-    bridge = {"command": "npx", "args": ["-y", "mcp-remote", _endpoint(url)]}
+        return _json(where, {"mcpServers": {_SERVER: _entry(None, "")}})
+    # The file only takes commands, so a bridge connects; it reads no environment of ours.
+    bridge = {
+        "command": "npx",
+        "args": ["-y", "mcp-remote", _endpoint(url), "--header", "Authorization:${AUTH_HEADER}"],
+        "env": {"AUTH_HEADER": "Bearer YOUR-TOKEN"},
+    }
     return _json(where, {"mcpServers": {_SERVER: bridge}})
 
 
 def _cursor(url: str | None) -> ClientConfig:
-    return _json(".cursor/mcp.json", {"mcpServers": {_SERVER: _entry(url)}})
+    entry = _entry(url, "${env:AIOPS_TOKEN}")
+    return _json(".cursor/mcp.json", {"mcpServers": {_SERVER: entry}})
 
 
 def _vscode(url: str | None) -> ClientConfig:
     if url is None:
-        return _json(".vscode/mcp.json", {"servers": {_SERVER: {"type": "stdio", **_entry(None)}}})
+        return _json(
+            ".vscode/mcp.json", {"servers": {_SERVER: {"type": "stdio", **_entry(None, "")}}}
+        )
     entry = {
         "type": "http",
         "url": _endpoint(url),
@@ -99,7 +110,8 @@ def _goose(url: str | None) -> ClientConfig:
         entry |= {
             "type": "streamable_http",
             "uri": _endpoint(url),
-            "headers": {"Authorization": "Bearer $AIOPS_TOKEN"},
+            "env_keys": ["AIOPS_TOKEN"],
+            "headers": {"Authorization": "Bearer ${AIOPS_TOKEN}"},
         }
     body = yaml.safe_dump({"extensions": {_SERVER: entry}}, sort_keys=False)
     return ClientConfig("~/.config/goose/config.yaml", body)
