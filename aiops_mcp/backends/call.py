@@ -19,6 +19,7 @@ from aiops_mcp.errors import BackendError, ClusterUnreachable
 Params = Iterable[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 
 
 @dataclass(slots=True)
@@ -52,6 +53,31 @@ class Call:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
+    def request(
+        self,
+        base: str,
+        always: Mapping[str, str],
+        token: str | None,
+        server_name: str | None,
+    ) -> httpx2.Request:
+        """The request, complete with its Content-Length; ``always`` has its Host.
+
+        Given its body as a stream it adds no header itself, which takes longer than all the rest.
+        """
+        url = self.url(base)
+        headers = self.headers(always, token)
+        if self.content is not None or self.method not in _WITHOUT_BODY:
+            headers["Content-Length"] = str(len(self.content or b""))
+        request = httpx2.Request(
+            self.method,
+            url,
+            headers=headers,
+            stream=httpx2.ByteStream(self.content or b""),
+            extensions=self.extensions(server_name),
+        )
+        request.read()
+        return request
+
     def extensions(self, server_name: str | None) -> dict[str, Any]:
         """Time limits of each step, and the name to expect in the server's certificate."""
         limits = {
@@ -63,6 +89,12 @@ class Call:
         if server_name is None:
             return {"timeout": limits}
         return {"timeout": limits, "sni_hostname": server_name}
+
+
+@functools.lru_cache(maxsize=64)
+def form_bytes(form: tuple[tuple[str, str], ...]) -> bytes:
+    """A form as it is sent; a question to the fleet is the same for all clusters."""
+    return urlencode(form).encode()
 
 
 @functools.lru_cache(maxsize=512)
@@ -89,7 +121,18 @@ def base_and_headers(target: Target) -> tuple[str, dict[str, str]]:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", "")), headers
+    base = urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
+    if not any(name.lower() == "host" for name in headers):
+        headers["Host"] = _host_of(base, target)
+    return base, headers
+
+
+def _host_of(base: str, target: Target) -> str:
+    """As it stands in the Host header: international names encoded, no default port."""
+    try:
+        return httpx2.URL(base).netloc.decode("ascii")
+    except httpx2.InvalidURL as error:
+        raise _unusable(target) from error
 
 
 def _unusable(target: Target) -> ClusterUnreachable:

@@ -12,14 +12,13 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, cast
 
 import httpx2
 import orjson
 
 from aiops_mcp.backends import faults
-from aiops_mcp.backends.call import Call, Params, base_and_headers, lines
+from aiops_mcp.backends.call import Call, Params, base_and_headers, form_bytes, lines
 from aiops_mcp.backends.retry import RETRY_STATUSES, pause_before
 from aiops_mcp.backends.tls import TlsSettings, ssl_context, unused_context
 from aiops_mcp.backends.wire import Answer, ErrorReader, Refusal, Renewable, Target, plain_refusal
@@ -101,7 +100,7 @@ class HttpClient:
         return await self.request(
             "POST",
             path,
-            content=urlencode(list(form)).encode(),
+            content=form_bytes(tuple(form)),
             content_type="application/x-www-form-urlencoded",
             repeatable=True,
             timeout=timeout,
@@ -228,12 +227,8 @@ class HttpClient:
         return Answer(response.status_code, _lower(response.headers), body)
 
     async def _send(self, call: Call) -> httpx2.Response:
-        request = httpx2.Request(
-            call.method,
-            call.url(self._base),
-            headers=call.headers(self._headers, await self._token()),
-            content=call.content,
-            extensions=call.extensions(self.target.tls.server_name),
+        request = call.request(
+            self._base, self._headers, await self._token(), self.target.tls.server_name
         )
         call.received = 0
         return await self._transport.handle_async_request(request)
@@ -245,7 +240,7 @@ class HttpClient:
         if is_answer and announced.isdigit() and int(announced) > limit:
             raise faults.too_large(self.target, limit)
         chunks: list[bytes] = []
-        async with aclosing(response.aiter_bytes()) as decoded:
+        async with aclosing(_decoded(response)) as decoded:
             async for chunk in decoded:
                 call.received += len(chunk)
                 chunks.append(chunk)
@@ -353,6 +348,14 @@ def _new_transport(target: Target) -> httpx2.AsyncHTTPTransport:
         raise InvalidCredentials(
             f"{target}: its proxy URL cannot be used.", "Use the form http://host:port."
         ) from error
+
+
+def _decoded(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    """The body's bytes; straight from the transport where nothing is to be decoded."""
+    stream = response.stream
+    if isinstance(stream, httpx2.AsyncByteStream) and "content-encoding" not in response.headers:
+        return cast("AsyncGenerator[bytes]", aiter(stream))
+    return response.aiter_bytes()
 
 
 def _lower(headers: httpx2.Headers) -> dict[str, str]:
