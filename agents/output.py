@@ -18,7 +18,9 @@ EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-NAME_LENGTH: Final = 20
+NAME_LENGTH: Final = 32
+WORD_LENGTH: Final = 9
+"""Cells up to this length are kept on one line: the first column's, and the others'."""
 
 _COLOURS = {
     "ONLINE": "green",
@@ -94,8 +96,8 @@ def _table(digest: Digest) -> Table:
             column.upper(),
             justify="right" if numeric else "left",
             overflow="fold",
-            no_wrap=widest
-            <= NAME_LENGTH,  # a name broken over lines can neither be read nor copied
+            # A name broken over lines can neither be read nor copied.
+            no_wrap=widest <= (NAME_LENGTH if index == 0 else WORD_LENGTH),
         )
     for row in digest.rows:
         table.add_row(*(_cell(cell) for cell in row))
