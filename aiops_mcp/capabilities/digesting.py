@@ -8,7 +8,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Annotated, Any, cast
 
 from pydantic import Field
@@ -25,6 +25,7 @@ class ResponseFormat(StrEnum):
 
 _CANDIDATES = 12
 _LOOKED_AT = 500
+_CHECKED = 12
 LONGEST_CALL = 60
 """A call longer than this is not repeated in the answer."""
 
@@ -168,11 +169,11 @@ def telling_labels(
     }
     short = sorted(names, key=lambda name: (lengths[name], name))[:_CANDIDATES]
     choices = (chosen for size in (1, 2, 3) for chosen in combinations(short, size))
-    for chosen in sorted(choices, key=lambda chosen: sum(lengths[name] for name in chosen)):
-        # Most choices fail on a few rows, which spares a look at ten thousand.
-        if _are_told_apart(some, chosen, clusters[:_LOOKED_AT]) and _are_told_apart(
-            label_sets, chosen, clusters
-        ):
+    by_length = sorted(choices, key=lambda chosen: sum(lengths[name] for name in chosen))
+    # Most choices fail on a few rows, which spares a look at ten thousand.
+    likely = (each for each in by_length if _are_told_apart(some, each, clusters[:_LOOKED_AT]))
+    for chosen in islice(likely, _CHECKED):
+        if _are_told_apart(label_sets, chosen, clusters):
             return tuple(sorted(chosen, key=names.index))
     return None
 
