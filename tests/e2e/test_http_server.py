@@ -228,3 +228,19 @@ async def test_it_ends_when_told_though_a_client_listens(serve, aiops, tmp_path,
         assert code == 0, server.log.read_text()
         assert took < 5
         assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+async def test_it_ends_though_a_client_of_an_older_protocol_is_there(
+    serve, aiops, tmp_path: Path
+) -> None:
+    with serve(tmp_path, [aiops, "serve"]) as server:
+        client = mcp.Client(f"{server.url}/mcp", mode="legacy")
+        async with client:
+            await client.session.subscribe_resource("fleet://clusters")
+            server.process.terminate()
+            started = time.monotonic()
+            code = await asyncio.to_thread(server.process.wait, 8)
+            took = time.monotonic() - started
+        assert code == 0
+        assert took < 5

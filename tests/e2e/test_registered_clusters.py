@@ -32,11 +32,13 @@ def test_a_real_prometheus_and_alertmanager(
     assert "Registered real-one." in added.stdout
 
     # No API server is there, so the cluster counts as offline: it is asked when it is named.
-    query = answer(run("query", "count(node_cpu_seconds_total) > bool 0", "-c", "real-one"))
+    ends = time.monotonic() + 20
+    query: dict[str, Any] = {}
+    while not query.get("rows") and time.monotonic() < ends:  # nothing until the first scrape
+        query = answer(run("query", "count(node_cpu_seconds_total) > bool 0", "-c", "real-one"))
     assert query["rows"][0][-1] == 1
     assert query["coverage"].startswith("1 of 1 clusters answered")
 
-    ends = time.monotonic() + 15
     while True:
         alerts = answer(run("alerts", "-c", "label.team=sre"))
         names = [row[1] for row in alerts["rows"]]
