@@ -9,6 +9,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from aiops_mcp.errors import InvalidCredentials
 
@@ -36,10 +37,17 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
     """
     if tls.client_cert is None and tls.ca_bundle is None and not tls.insecure:
         return _system_context()
-    context = _trusting(tls)
-    if tls.client_cert is not None:
-        _identify(context, tls.client_cert, tls.client_key)
+    context = _in_use.get(tls)
+    if context is None:
+        context = _trusting(tls)
+        if tls.client_cert is not None:
+            _identify(context, tls.client_cert, tls.client_key)
+        _in_use[tls] = context
     return context
+
+
+_in_use: WeakValueDictionary[TlsSettings, ssl.SSLContext] = WeakValueDictionary()
+"""The clients of one cluster share a context; it is forgotten, key and all, with the last."""
 
 
 @functools.cache
