@@ -30,7 +30,7 @@ ResultT = TypeVar("ResultT")
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 clusters_app = typer.Typer(help="The registered clusters.", no_args_is_help=True)
-gpu_app = typer.Typer(help="GPUs of the fleet.", no_args_is_help=True)
+gpu_app = typer.Typer(help="GPUs of the fleet; alone: its nodes.", invoke_without_command=True)
 app.add_typer(clusters_app, name="clusters")
 app.add_typer(gpu_app, name="gpu")
 
@@ -234,6 +234,12 @@ def fleet(context: typer.Context) -> None:
     """The fleet in a few lines: how many, how they are, who wants a look."""
     run: Run = context.obj
     run.ask("get_fleet_summary", {})
+
+
+@gpu_app.callback()
+def gpu(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        gpu_nodes(context)
 
 
 @gpu_app.command("nodes")

@@ -215,6 +215,12 @@ def credentials(
     run.ask("store_credentials", _given(run.guarded(stored)), write=True)
 
 
+def rotate_key(context: typer.Context) -> None:
+    """Seal all stored credentials with a new key of the vault."""
+    run: Run = context.obj
+    run.ask("rotate_vault_key", {}, write=True)
+
+
 def register(app: typer.Typer) -> None:
     """Hang the commands onto ``aiops clusters``."""
     app.command("list")(list_clusters)
@@ -224,6 +230,7 @@ def register(app: typer.Typer) -> None:
     app.command("remove")(remove)
     app.command("refresh")(refresh)
     app.command("credentials")(credentials)
+    app.command("rotate-key")(rotate_key)
 
 
 def _labels(pairs: list[str] | None) -> dict[str, str]:

@@ -18,11 +18,16 @@ Incidents = Annotated[
     ),
 ]
 
+IncidentsFolder = Annotated[
+    Path | None, typer.Option(help="Folder with more incident files (YAML).")
+]
+
 
 def demo(
     context: typer.Context,
     port: Port = None,
     incident: Incidents = None,
+    incidents: IncidentsFolder = None,
     seed: Seed = None,
     allow_write: Annotated[
         bool, typer.Option("--allow-write/--read-only", help="Offer what changes things.")
@@ -35,6 +40,7 @@ def demo(
         demo=True,
         demo_seed=seed,
         demo_incidents=tuple(incident) if incident else None,
+        demo_incidents_folder=incidents,
         allow_write=allow_write or None,
     )
 
@@ -74,9 +80,7 @@ def simulate(
         typer.Option(help="Serve this folder's data set as one Prometheus instead of the fleet."),
     ] = None,
     incident: Incidents = None,
-    incidents: Annotated[
-        Path | None, typer.Option(help="Folder with more incident files (YAML).")
-    ] = None,
+    incidents: IncidentsFolder = None,
     kubeconfig: Annotated[
         Path | None, typer.Option(help="Write the kubeconfig there; default: a new folder.")
     ] = None,
@@ -119,7 +123,7 @@ def doctor(
     def action() -> None:
         from agents.doctor import examine
 
-        findings = asyncio.run(examine(run.settings(), run.server))
+        findings = asyncio.run(examine(run.settings(), run.server, run.token))
         run.output.digest(findings)
 
     run.guarded(action)

@@ -23,11 +23,11 @@ class Finding:
     next_step: str = ""
 
 
-async def examine(settings: Settings, server: str | None) -> Digest:
+async def examine(settings: Settings, server: str | None, token: str | None) -> Digest:
     """Look at everything the toolkit stands on, without changing anything but old statuses."""
     findings = [*_configuration(settings), *_programs()]
     if server is not None:
-        findings.append(await _server(server))
+        findings.append(await _server(server, token))
     try:
         async with _opened(settings) as app:
             await app.check_stale_clusters()
@@ -76,11 +76,11 @@ def _programs() -> Iterable[Finding]:
     yield Finding("kubectl", found or "not found (only needed by exec plugins that call it)")
 
 
-async def _server(server: str) -> Finding:
+async def _server(server: str, token: str | None) -> Finding:
     from agents.remote import open_remote
 
     try:
-        async with open_remote(server, None) as remote:
+        async with open_remote(server, token) as remote:
             await remote.ask("get_fleet_summary", {})
     except AiopsError as error:
         return Finding("server", f"FAILING: {error.message}", error.hint or "Start it: aiops serve")

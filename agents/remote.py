@@ -1,73 +1,158 @@
-"""A running server as a session: the same operations over MCP, streamable HTTP."""
+"""A running server as a session: the same operations over its REST routes.
 
-import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+The full answer comes back, and its digest is made here by the operation's own function, so that a
+command prints the same whether it asked from its own process or a server. REST rather than MCP:
+imports and credentials are no tools, as secrets never pass through a model.
+"""
 
-from fastmcp import Client
-from fastmcp.client.transports import StreamableHttpTransport
-from fastmcp.exceptions import ToolError
-from httpx2 import HTTPError
-from mcp import MCPError
+import ipaddress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from types import new_class
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
 
-from aiops_mcp.errors import AiopsError, ClusterUnreachable, ToolExecutionFailed
+import httpx2
+
+from aiops_mcp.errors import (
+    AiopsError,
+    BackendMisbehaved,
+    ClusterUnreachable,
+    InputError,
+    QueryTimeout,
+    ToolExecutionFailed,
+)
 from aiops_mcp.models.digest import Digest
-from aiops_mcp.operation import Progress, no_progress
+from aiops_mcp.operation import Operation, Progress, no_progress
+from aiops_mcp.operations import OPERATIONS
+from aiops_mcp.surfaces.guard import clean
+
+PREFIX = "/api/v1"
+TIMEOUT_SECONDS = 130.0
+"""A little longer than the server gives a request, so that its own answer comes first."""
 
 
 class RemoteSession:
-    """Calls tools of a server and reads their structured answers."""
+    """Calls routes of a server; ``client`` has its address and token."""
 
-    def __init__(self, client: Client[StreamableHttpTransport]) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
     async def ask(
         self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
     ) -> Digest:
-        """Ask one tool.
+        """Ask one operation. A server does not report progress over REST.
 
         Raises:
-            ToolExecutionFailed: the server answered with an error; its text says which.
+            AiopsError: with the code, message and details the server gave.
+            pydantic.ValidationError: the arguments do not fit.
         """
+        del progress
+        found = next((each for each in OPERATIONS if each.name == operation), None)
+        if found is None or found.digest is None:
+            raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
+        request = found.request_type.model_validate(dict(arguments))
+        answer = await self._call(found, arguments)
+        return clean(found.digest(request, found.answer_type.model_validate(answer)))
 
-        async def report(progress: float, total: float | None, message: str | None) -> None:
-            await watch(progress, total, message or "")
-
-        watch = progress
+    async def _call(self, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+        method, path, rest = _placed(operation.routes[0], arguments)
+        with_body = method in ("POST", "PUT")
         try:
-            result = await self._client.call_tool(
-                operation, dict(arguments), progress_handler=report
+            response = await self._client.request(
+                method,
+                PREFIX + path,
+                json=rest if with_body else None,
+                params=None if with_body else tuple(_query(rest)),
             )
-        except ToolError as error:
-            raise ToolExecutionFailed(str(error)) from error
-        except MCPError as error:
-            raise ToolExecutionFailed(f"The server refused {operation}: {error}.") from error
-        return Digest.model_validate(result.structured_content)
+        except httpx2.TimeoutException as error:
+            raise QueryTimeout(
+                f"{self._client.base_url} did not answer in {TIMEOUT_SECONDS:g} s."
+            ) from error
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise _no_server(str(self._client.base_url), error) from error
+        return _content(response)
+
+
+def _placed(route: str, arguments: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Method, path with its parameters filled in, and the arguments that are left."""
+    method, _, path = route.partition(" ")
+    rest = dict(arguments)
+    for name in list(rest):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
+    return method, path, rest
+
+
+def _query(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Query parameters: lists are repeated keys, true and false as JSON writes them."""
+    return [
+        (name, str(each).lower() if isinstance(each, bool) else str(each))
+        for name, value in arguments.items()
+        for each in (
+            cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
+        )
+    ]
+
+
+def _content(response: httpx2.Response) -> Any:
+    try:
+        content: Any = response.json()
+    except ValueError as error:
+        raise BackendMisbehaved(
+            f"{response.url} answers HTTP {response.status_code}, and no JSON.",
+            "Is the URL the root of an aiops server?",
+        ) from error
+    if response.is_success:
+        return content
+    problem = content.get("error") if isinstance(content, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]  # JSON
+    if not isinstance(problem, dict):
+        raise BackendMisbehaved(
+            f"{response.url} answers HTTP {response.status_code} in a form not known here.",
+            "Is the URL the root of an aiops server?",
+        )
+    told = cast("dict[str, Any]", problem)
+    kind = _error_class(str(told.get("code")), response.status_code)
+    raise kind(str(told.get("message")), details=told.get("details") or {})
+
+
+@cache
+def _error_class(code: str, status: int) -> type[AiopsError]:
+    """An error that carries the server's code; a bad input stays one, for the exit code."""
+    base = InputError if status in (400, 413, 422) else AiopsError
+    made = new_class(
+        "RemoteError", (base,), exec_body=lambda body: body.update(code=code, status=status)
+    )
+    return cast("type[AiopsError]", made)
 
 
 @asynccontextmanager
 async def open_remote(server: str, token: str | None) -> AsyncGenerator[RemoteSession]:
-    """Connect to the MCP endpoint of ``server`` (its root URL, or with /mcp).
-
-    Raises:
-        ClusterUnreachable: nothing answers there.
-    """
-    # Its tracebacks tell a person nothing that the error below does not.
-    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
-    url = server.rstrip("/")
-    url = url if url.endswith("/mcp") else f"{url}/mcp"
-    client = Client(StreamableHttpTransport(url, auth=token))
-    async with AsyncExitStack() as stack:
-        try:
-            await stack.enter_async_context(client)
-        except (HTTPError, MCPError, RuntimeError, OSError) as error:
-            raise _no_server(url, error) from error
+    """A session with the server at a root URL such as http://127.0.0.1:8080."""
+    base = server.rstrip("/").removesuffix("/mcp")
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(
+        base_url=base,
+        headers=headers,
+        timeout=TIMEOUT_SECONDS,
+        trust_env=not _is_loopback(base),
+    ) as client:
         yield RemoteSession(client)
 
 
+def _is_loopback(url: str) -> bool:
+    """A server on this machine is never asked through a proxy of the environment."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _no_server(url: str, error: Exception) -> AiopsError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
     return ClusterUnreachable(
-        f"No MCP server answers at {url}: {error}.",
+        f"No server answers at {url}: {reason}.",
         "Start one with `aiops serve`, or leave --server away to ask from this process.",
     )

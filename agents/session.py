@@ -1,4 +1,4 @@
-"""What a command talks to: the application in this process, or a running server over MCP.
+"""What a command talks to: the application in this process, or a running server over REST.
 
 Both answer an operation by name with a digest. Imports the application only when one is opened,
 so that ``aiops --help`` stays instant.

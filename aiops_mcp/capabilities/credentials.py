@@ -158,6 +158,34 @@ async def delete_credentials(context: Context, request: OneCluster) -> DeletedCr
     return DeletedCredentials(cluster_name=cluster.name, deleted=deleted)
 
 
+class NoArguments(Input):
+    pass
+
+
+class RotatedKey(Entity):
+    """How many clusters' credentials were sealed anew."""
+
+    resealed: int
+
+
+def _digest_rotated(_: Input, answer: RotatedKey) -> Digest:
+    return Digest(headline=f"{answer.resealed} clusters' credentials are sealed with a new key.")
+
+
+@clusters.operation(
+    "rotate_vault_key",
+    route="POST /vault/rotate-key",
+    needs="clusters:write",
+    effect=Effect.WRITE,
+    tool=False,
+    digest=_digest_rotated,
+)
+async def rotate_vault_key(context: Context, request: NoArguments) -> RotatedKey:
+    """Seal all stored credentials with a new key; the old one is dropped when all are done."""
+    del request
+    return RotatedKey(resealed=await context.registry.rotate_vault_key())
+
+
 class Right(Entity):
     right: str
     allowed: bool

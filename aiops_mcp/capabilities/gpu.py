@@ -243,6 +243,11 @@ async def get_gpu_summary(context: Context, request: NoArguments) -> GpuSummary:
             for node in found.nodes
             for card in node.gpus
             if troubles(card)
+        )
+        + tuple(
+            f"{node.cluster_name}/{node.node_name}: {warning}"
+            for node in found.nodes
+            for warning in node.warnings
         ),
         sources=dict(sources),
         coverage=found.coverage,

@@ -119,9 +119,15 @@ def _node_row(node: GPUNode) -> tuple[Cell, ...]:
         memory_share(gpus),
         _hottest(node),
         total([gpu.power_draw_watts for gpu in gpus]),
-        "; ".join(f"gpu {gpu.index}: {text}" for gpu in gpus for text in troubles(gpu)) or None,
+        _node_trouble(node),
         node.source.value,
     )
+
+
+def _node_trouble(node: GPUNode) -> str | None:
+    """What its cards report; that something is wrong with the node itself, the notes tell."""
+    found = [f"gpu {gpu.index}: {text}" for gpu in node.gpus for text in troubles(gpu)]
+    return "; ".join([*found, *(["warnings"] if node.warnings else [])]) or None
 
 
 def _card_row(node: GPUNode, gpu: GPU) -> tuple[Cell, ...]:
@@ -146,8 +152,11 @@ def _headline(nodes: Sequence[GPUNode]) -> str:
     if not nodes:
         return "No GPU nodes in the clusters that answered."
     odd = sum(bool(troubles(gpu)) for gpu in cards)
+    warned = sum(bool(node.warnings) for node in nodes)
     clusters = len({node.cluster_name for node in nodes})
-    wrong = f"{odd} with trouble" if odd else "none reports trouble"
+    parts = [f"{odd} with trouble"] if odd else []
+    parts += [f"{warned} nodes with warnings"] if warned else []
+    wrong = ", ".join(parts) or "none reports trouble"
     return f"{len(cards)} GPUs in {len(nodes)} nodes of {clusters} clusters; {wrong}."
 
 

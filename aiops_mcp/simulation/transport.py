@@ -6,6 +6,7 @@ opened. A cluster that is away refuses the connection.
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ class SimulatedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One request; bodies and WebSockets stream."""
         if not self._reachable():
-            raise httpx2.ConnectError("[Errno 111] Connection refused", request=request)
+            refusal = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            raise httpx2.ConnectError(str(refusal), request=request) from refusal
         if request.headers.get("upgrade", "").lower() == "websocket":
             return await self._upgrade(request)
         exchange = _Exchange(request)

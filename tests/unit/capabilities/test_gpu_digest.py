@@ -130,6 +130,15 @@ def test_no_gpu_nodes_is_said():
     assert digest().headline == "No GPU nodes in the clusters that answered."
 
 
+def test_a_lost_card_is_not_called_no_trouble():
+    made = digest(
+        node("n1", card(0), warnings=("GPU 3 is lost to the driver",)), node("n2", card(0))
+    )
+    assert made.headline == "2 GPUs in 2 nodes of 1 clusters; 1 nodes with warnings."
+    assert [row[1] for row in made.rows] == ["n1", "n2"]
+    assert made.rows[0][8] == "warnings"
+
+
 def test_warnings_name_the_node():
     assert digest(node("n1", warnings=("exec refused",))).notes == ("spoke-1/n1: exec refused",)
 
