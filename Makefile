@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test lint types unit e2e bench lock docs clean
+.PHONY: help setup demo test check lint unit e2e bench lock docs clean
 
 help: ## Print this help
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: $(STAMP) ## Make .venv with everything, from the lock file
 
@@ -50,3 +50,5 @@ lock: ## Write requirements.lock anew from pyproject.toml
 
 clean: ## Remove everything that was built
 	rm -rf .venv .cache build dist .coverage* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+check: test
