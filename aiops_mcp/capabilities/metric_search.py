@@ -15,8 +15,8 @@ from aiops_mcp.models.metrics import MetricMetadata
 
 NAME_WEIGHT: Final = 4.0
 """A word in the name says more than one in the help text."""
-RELATED_WEIGHT: Final = 0.7
-"""A related word (temp for temperature) counts a little less than the word itself."""
+RELATED_WEIGHT: Final = 0.5
+"""A related word (temp for temperature) counts half: the word itself must win."""
 PREFIX_WEIGHT: Final = 0.5
 """So does the beginning of a longer word (net for network)."""
 SATURATION: Final = 1.2

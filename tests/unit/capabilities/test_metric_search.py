@@ -75,3 +75,21 @@ def test_names_are_taken_apart():
         "bytes",
     ]
     assert words_of("DCGM_FI_DEV_GPU_TEMP") == ["dcgm", "fi", "dev", "gpu", "temp"]
+
+
+def test_the_word_itself_wins_over_a_related_one_in_a_shorter_help_text():
+    told = {
+        "node_filesystem_avail_bytes": "Filesystem space available to non-root users in bytes.",
+        "node_filesystem_free_bytes": "Filesystem free space in bytes.",
+        "node_filesystem_files_free": "Filesystem total free file nodes.",
+    }
+    others = {f"node_thing_{number}_total": "Number of things." for number in range(30)}
+    metrics = {
+        name: (MetricMetadata(name=name, type="gauge", help=text), 1)
+        for name, text in (told | others).items()
+    }
+    for search in ("filesystem avail bytes", "node filesystem avail"):
+        assert search_metrics(metrics, search)[0].metadata.name == "node_filesystem_avail_bytes"
+    assert search_metrics(metrics, "free filesystem bytes")[0].metadata.name == (
+        "node_filesystem_free_bytes"
+    )
