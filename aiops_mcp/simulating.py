@@ -5,7 +5,6 @@ Needs no database and no application: only the simulation, and what serves it.
 
 import asyncio
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from aiops_mcp.errors import InputError
 from aiops_mcp.simulation.fleet import SimulatedFleet
 from aiops_mcp.simulation.incident import read_incidents, start_incidents
 from aiops_mcp.simulation.promql.serve import dataset_app
-from aiops_mcp.simulation.serve import serve_fleet
+from aiops_mcp.simulation.serve import bound_socket, serve_fleet
 from aiops_mcp.simulation.world import World
 
 Ready = Callable[[dict[str, Any]], None]
@@ -76,16 +75,7 @@ async def simulate_dataset(folder: Path, port: int, ready: Ready) -> None:
         InputError: the folder holds no data set, or the port is taken.
     """
     application = dataset_app(folder)
-    # Named TCP, or asyncio leaves Nagle's algorithm on: 40 ms more an answer.
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind(("127.0.0.1", port))
-    except OSError as error:
-        bound.close()
-        raise InputError(
-            f"Port {port} cannot be used: {error.strerror}.", "Choose another --port-base."
-        ) from error
+    bound = bound_socket("127.0.0.1", port)
     bound.listen()
     ready({"prometheus": f"http://127.0.0.1:{bound.getsockname()[1]}"})
     config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off")

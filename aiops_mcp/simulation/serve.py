@@ -70,7 +70,7 @@ async def serve_fleet(
     wanted = [(name, backend) for name in fleet.world.names for backend in BACKENDS]
     try:
         for offset, (name, backend) in enumerate(wanted):
-            bound = _bound(host, port_base + offset if port_base else 0)
+            bound = bound_socket(host, port_base + offset if port_base else 0)
             scheme = "https" if backend == "api" else "http"
             # A bound socket on which nobody listens refuses connections, as an absent site does.
             kind = "away" if fleet.world.clusters[name].spec.away else scheme
@@ -123,7 +123,13 @@ def _server(
     return uvicorn.Server(config)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A bound TCP socket; port 0 takes a free one.
+
+    Raises:
+        InputError: the port is taken.
+    """
+    # Named TCP, or asyncio leaves Nagle's algorithm on: 40 ms more an answer.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
