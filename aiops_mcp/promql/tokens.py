@@ -3,6 +3,7 @@
 The grammar is not known here; only the words. Positions are character offsets from 0.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -139,15 +140,24 @@ def parse_duration(text: str) -> int | None:
     if not text or found is None:
         return None
     units = ("y", "w", "d", "h", "m", "s", "ms")
-    return sum(int(n) * _UNIT_MS[u] for n, u in zip(found.groups(), units, strict=True) if n)
+    return sum(_whole(n) * _UNIT_MS[u] for n, u in zip(found.groups(), units, strict=True) if n)
+
+
+def _whole(digits: str) -> int:
+    """The number, or 10**18, out of every range, where Python would refuse its many digits."""
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= 18 else 10**18
 
 
 def parse_number(text: str) -> float:
     """The value of a number literal: hexadecimal, octal (a leading 0) or decimal, as in Go."""
     plain = text.replace("_", "")
-    if plain[:2].lower() == "0x":
-        return float(int(plain, 16))
-    return float(int(plain, 8)) if _OCTAL.fullmatch(plain) else float(plain)
+    try:
+        if plain[:2].lower() == "0x":
+            return float(int(plain, 16))
+        return float(int(plain, 8)) if _OCTAL.fullmatch(plain) else float(plain)
+    except OverflowError:
+        return math.inf
 
 
 def format_duration(milliseconds: int) -> str:

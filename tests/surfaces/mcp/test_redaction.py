@@ -136,3 +136,16 @@ def test_structure_tells_secrets_that_patterns_cannot() -> None:
         "counts": [1, 2.5, None, True],
     }
     assert clean_json(cleaned) == cleaned
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "piece",
+    ["a", ".", "a.", "secret_", "password_", "authorization", "token=", "eyJaaaaaaaa-", "x://a:b",
+     "password ", "bearer aaaaaaaaaaaaaaaa", "a:", "-----BEGIN ", "\x1b]"],
+)  # fmt: skip
+def test_long_text_takes_no_longer_than_its_length(piece) -> None:
+    """Text of a cluster may be made to keep a careless pattern busy for hours."""
+    secret = "password=hunter2hunter2"
+    text = f"key eyJ :// {piece * (200_000 // len(piece))} {secret}"
+    assert "hunter2" not in clean_text(text)

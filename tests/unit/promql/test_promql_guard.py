@@ -54,3 +54,16 @@ def test_words_are_not_split():
 def test_what_would_overflow_the_stack_is_refused(query):
     with pytest.raises(InvalidPromql):
         parse(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["up[{}w]", "up offset {}s", "up[1m:{}s]", "up @ {}", "{}", "0x{}", "up @ 0x{}", "up[{}]"],
+)
+def test_numbers_of_thousands_of_digits(query: str) -> None:
+    with pytest.raises(InvalidPromql, match="out of (range|bounds)"):
+        parse(query.format("9" * 5000))
+
+
+def test_leading_zeros_do_not_count() -> None:
+    assert parse(f"up[{'0' * 5000}9s]") == parse("up[9s]")
