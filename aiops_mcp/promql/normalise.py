@@ -16,6 +16,7 @@ from aiops_mcp.promql.tree import MAX_DURATION_MS, Duration
 
 _MAX_TIME_S = 2.0**53
 STRING_MARK = "\u00a7"
+_OR_NOTHING = "|"
 
 
 @dataclass(slots=True)
@@ -30,7 +31,9 @@ class Normalised:
 
     def string(self, text: str) -> str:
         """The string behind a stand-in, or the text itself."""
-        return self.strings[int(text[1:])] if text.startswith(STRING_MARK) else text
+        if not text.startswith(STRING_MARK):
+            return text
+        return self.strings[int(text[1:].removesuffix(_OR_NOTHING))]
 
     def duration(self, stand_in_ms: int) -> Duration:
         """The duration behind a stand-in; stand-ins count from 1 ms."""
@@ -40,6 +43,7 @@ class Normalised:
         """A parser message with the stand-in strings put back."""
         for number, value in reversed(list(enumerate(self.strings))):
             stand_in = f"{STRING_MARK}{number}"
+            message = message.replace(f"{stand_in}{_OR_NOTHING}", stand_in)
             message = message.replace(f'"{stand_in}"', quote(value)).replace(stand_in, value)
         return message
 
@@ -71,7 +75,7 @@ class _Normaliser:
     def _piece(self, token: Token) -> str:  # noqa: PLR0911 - one return a token kind
         if token.kind == "string":
             self._index += 1
-            return self._stand_in(unquote(self._query, token), token)
+            return self._string(unquote(self._query, token), token)
         if token.text == "or" and self._names_label():
             self._index += 1
             return self._stand_in(token.text, token)
@@ -102,6 +106,18 @@ class _Normaliser:
         self._out.strings.append(text)
         self._out.string_starts.append(token.start)
         return f'"{STRING_MARK}{len(self._out.strings) - 1}"'
+
+    def _string(self, text: str, token: Token) -> str:
+        """A stand-in that leaves it to our own check whether a negated matcher says something.
+
+        The library refuses a selector whose matchers all match an empty label, and sees but the
+        stand-in: ``!="0"`` does, ``!=""`` and ``!~"0|"`` do not.
+        """
+        operator = self._tokens[self._index - 2].text if self._index > 1 else ""
+        if operator == "!=" and not text:
+            return '""'
+        stand_in = self._stand_in(text, token)
+        return f'{stand_in[:-1]}{_OR_NOTHING}"' if operator == "!~" else stand_in
 
     def _names_label(self) -> bool:
         """Inside braces the library takes ``or`` for an operator of its own."""

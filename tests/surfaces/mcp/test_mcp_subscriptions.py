@@ -97,6 +97,23 @@ async def test_a_confined_listener_hears_of_its_clusters_only(make_server) -> No
         assert (await asyncio.wait_for(anext(heard), 5)).uri == "fleet://clusters/edge-7"
 
 
+async def test_a_confined_listener_of_the_list_hears_of_its_clusters_only(make_server) -> None:
+    server = make_server(principal_of=lambda: CONFINED)
+    async with (
+        mcp.Client(server._mcp_server) as client,
+        client.listen(resource_subscriptions=["fleet://clusters"]) as heard,
+    ):
+        await server.on_event(event(EventType.CLUSTER_UPDATED, "hub-1"))
+        nothing = asyncio.ensure_future(anext(heard))
+        await asyncio.wait([nothing], timeout=0.2)
+        assert not nothing.done()
+        await server.on_event(event(EventType.CLUSTER_UPDATED))
+        assert (await asyncio.wait_for(nothing, 5)).uri == "fleet://clusters"
+        server.close_subscriptions()
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(heard), 5)
+
+
 async def test_closing_ends_streams_on_purpose(make_server) -> None:
     server = make_server()
     async with (
@@ -149,3 +166,16 @@ async def test_an_older_client_cannot_watch_what_it_may_not_see(make_server) -> 
             await client.session.subscribe_resource("fleet://clusters/hub-1")
         await client.session.subscribe_resource("fleet://clusters/edge-7")
         await client.session.unsubscribe_resource("fleet://clusters/never")
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+async def test_an_older_confined_client_hears_of_its_clusters_only(make_server) -> None:
+    server, updates = make_server(principal_of=lambda: CONFINED), Updates()
+    async with Client(server, mode="legacy", message_handler=updates) as client:
+        await client.session.subscribe_resource("fleet://clusters")
+        await client.session.subscribe_resource("fleet://clusters/edge-7")
+        await server.on_event(event(EventType.CLUSTER_UPDATED, "hub-1"))
+        await server.resource_changed("fleet://clusters/edge-7")
+        assert await updates.next() == "fleet://clusters/edge-7"
+        await server.on_event(event(EventType.CLUSTER_UPDATED))
+        assert await updates.next() == "fleet://clusters"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from aiops_mcp.backends import kubeconfig
-from aiops_mcp.backends.kubeconfig import contexts, inlined, split_context
+from aiops_mcp.backends.kubeconfig import broken_contexts, contexts, inlined, split_context
 from aiops_mcp.errors import InvalidCredentials
 
 PEM = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
@@ -336,3 +336,23 @@ async def test_an_exec_plugin_may_give_a_certificate():
 async def test_exec_plugins_that_fail(section, message):
     with pytest.raises(InvalidCredentials, match=message):
         await target(text(exec=section))
+
+
+async def test_an_exec_plugin_that_prints_for_ever_is_ended():
+    code = "while True: print('no credential', flush=True)"
+    with pytest.raises(InvalidCredentials, match="printed more than 1048576 bytes"):
+        await target(text(exec=plugin(code)))
+
+
+async def test_an_exec_plugin_that_does_not_end_is_ended(monkeypatch):
+    monkeypatch.setattr("aiops_mcp.backends.exec_plugin.RUN_SECONDS", 0.3)
+    with pytest.raises(InvalidCredentials, match=r"did not end within 0\.3 s"):
+        await target(text(exec=plugin("import time; time.sleep(60)")))
+
+
+def test_contexts_that_lead_nowhere_are_named():
+    config = document()
+    config["contexts"].append({"name": "astray", "context": {"cluster": "none"}})
+    source = yaml.safe_dump(config)
+    assert broken_contexts(source) == ("lost", "astray")
+    assert not {"lost", "astray"} & {each.name for each in contexts(source)}

@@ -151,6 +151,22 @@ async def test_healthy_asks_a_query_where_ready_is_not_exposed():
     assert form(sent[1])["query"] == ["vector(1)"]
 
 
+@pytest.mark.parametrize("page", ["<html>Log in</html>", "", "{}"])
+async def test_a_page_that_answers_to_everything_is_no_prometheus(page):
+    prometheus, sent = client(lambda request: httpx2.Response(200, text=page))
+    with pytest.raises(BackendMisbehaved):
+        await prometheus.healthy()
+    assert form(sent[1])["query"] == ["vector(1)"]
+
+
+async def test_ready_is_enough():
+    prometheus, sent = client(
+        lambda request: httpx2.Response(200, text="Prometheus Server is Ready.\n")
+    )
+    await prometheus.healthy()
+    assert len(sent) == 1
+
+
 async def test_not_ready_is_not_healthy():
     prometheus, sent = client(lambda request: httpx2.Response(503, text="Service Unavailable"))
     with pytest.raises(ClusterUnreachable, match="Service Unavailable"):

@@ -8,7 +8,6 @@ from aiops_mcp.fleet.histogram import add_buckets, bucket_quantile
 from aiops_mcp.fleet.merge import Combine, Combining, combine, fleet_quantile, number_text
 from aiops_mcp.models.metrics import Series
 
-
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine a slow example is no fault of the code."""
 
@@ -259,3 +258,22 @@ def test_the_fleets_quantile_equals_that_of_all_observations(clusters, level):
     whole = [sum(column) for column in zip(*clusters, strict=True)]
     many = fleet_quantile(level, [data(counts) for counts in clusters])
     assert many == fleet_quantile(level, [data(whole)])
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "7"])
+def test_a_cluster_of_no_weight_takes_no_part_whatever_its_value(value):
+    clusters = [
+        [[series(A, (0, 4))], [series(A, (0, 2))]],
+        [[series(A, (0, value))], [series(A, (0, 0))]],
+    ]
+    assert combine(Combining(Combine.WEIGHTED), clusters)[0].values == ((0.0, "4"),)
+
+
+def test_one_bound_written_in_two_ways_is_one_bucket():
+    buckets = [
+        series({"le": "1"}, (0, 3)),
+        series({"le": "1.0"}, (0, 1)),
+        series({"le": "+Inf"}, (0, 8)),
+    ]
+    found = fleet_quantile(0.25, [buckets])
+    assert found[0].values == ((0.0, "0.5"),)

@@ -217,3 +217,11 @@ def test_prettify_breaks_long_queries_over_lines():
     with pytest.raises(InvalidPromql) as caught:
         prettify("sum(a) 1")
     assert caught.value.position == 7
+
+
+@pytest.mark.parametrize("query", ['{a!=""}', '{a=~".+"}', '{a!~".*"}', '{a!="x", b="y"}'])
+def test_a_selector_without_a_name_needs_one_matcher_that_says_something(query):
+    node = parse(query)
+    assert isinstance(node, Selector)
+    assert node.name == ""
+    assert node.matchers[0].name == "a"
