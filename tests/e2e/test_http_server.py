@@ -171,20 +171,20 @@ def test_a_port_in_use_is_said(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("way", "settings", "said"),
     [
-        ({"AIOPS_CACHE_BYTES": "many"}, "cache_bytes"),
-        ({"AIOPS_API_TOKENS": "boss=x"}, "Entry 1 of AIOPS_API_TOKENS"),
-        ({"AIOPS_TOOLSETS": "metrcs"}, "Did you mean metrics?"),
-        ({"AIOPS_DATABASE_URL": "mysql://x"}, "database"),
-        ({"AIOPS_DEMO": "true", "AIOPS_DEMO_INCIDENTS": "gpu-xid"}, "gpu-xid-79"),
+        ("aiops", {"AIOPS_CACHE_BYTES": "many"}, "cache_bytes"),
+        ("aiops-mcp", {"AIOPS_CACHE_BYTES": "many"}, "cache_bytes"),
+        ("aiops", {"AIOPS_API_TOKENS": "boss=x"}, "Entry 1 of AIOPS_API_TOKENS"),
+        ("aiops-mcp", {"AIOPS_TOOLSETS": "metrcs"}, "Did you mean metrics?"),
+        ("aiops", {"AIOPS_DATABASE_URL": "mysql://x"}, "database"),
+        ("aiops-mcp", {"AIOPS_DEMO": "1", "AIOPS_DEMO_INCIDENTS": "gpu-xid"}, "gpu-xid-79"),
     ],
 )
-@pytest.mark.parametrize("way", ["aiops serve", "aiops-mcp --http"])
 def test_a_wrong_setting_is_said(
     way: str, settings, said: str, aiops, aiops_mcp, environment_of, tmp_path: Path
 ) -> None:
-    command = [aiops, "serve"] if way == "aiops serve" else [aiops_mcp, "--http"]
+    command = [aiops, "serve"] if way == "aiops" else [aiops_mcp, "--http"]
     port = str(real_servers.free_port())
     ended = refused([*command, "--port", port], environment_of(tmp_path, **settings))
     assert ended.returncode in {1, 2}
