@@ -199,6 +199,9 @@ async def open_app(
         app = App(settings, database, bus, context, Invoker(context), HandleTable(database, clock))
         if watch:
             _calm_the_collector()
+            if simulated:
+                # Whoever tries the demo asks at once, before the watcher has been around.
+                await app.check_stale_clusters()
             alert_lease = Lease(LeaseTable(database), "alerts", holder, clock=clock)
             stack.push_async_callback(_cancel, _start_background(app, alert_lease))
         yield app

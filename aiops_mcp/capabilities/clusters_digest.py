@@ -16,6 +16,8 @@ from aiops_mcp.models.cluster import (
 )
 from aiops_mcp.models.digest import Cell, Digest
 
+LONGEST_ERROR = 120
+
 _TROUBLE = {
     ClusterState.OFFLINE: 0,
     ClusterState.DEGRADED: 1,
@@ -88,7 +90,9 @@ def abilities(cluster: Cluster) -> list[str]:
 def trouble_text(cluster: Cluster, as_of: datetime) -> str | None:
     """Why a cluster is not well, with how long ago it was last seen when it is away."""
     error = cluster.status.last_error
-    text = " ".join(error.split())[:120] if error else ""
+    text = " ".join(error.split()).replace(f" of cluster {cluster.name}", "") if error else ""
+    if len(text) > LONGEST_ERROR:
+        text = text[: LONGEST_ERROR - 1] + "…"
     if cluster.status.state is ClusterState.OFFLINE and cluster.last_seen_at:
         minutes = (as_of - cluster.last_seen_at).total_seconds() / 60
         text = f"last seen {minutes:.0f} min ago; {text}".rstrip("; ")

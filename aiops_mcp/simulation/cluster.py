@@ -112,6 +112,8 @@ class SimulatedCluster:
     away: list[Window] = field(default_factory=list[Window])
     members: list["SimulatedCluster"] = field(default_factory=list["SimulatedCluster"])
     """On a hub: the clusters it manages."""
+    api_address: str | None = None
+    """URL of its API server where that is served on a socket."""
 
     @property
     def name(self) -> str:

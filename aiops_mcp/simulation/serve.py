@@ -78,6 +78,8 @@ async def serve_fleet(
             port = bound.getsockname()[1]
             places[port] = (name, backend)
             urls.setdefault(name, {})[backend] = f"{scheme}://{host}:{port}"
+            if backend == "api":
+                fleet.world.clusters[name].api_address = urls[name][backend]
     except InputError:
         _close(sockets)
         raise

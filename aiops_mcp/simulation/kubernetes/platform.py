@@ -200,7 +200,7 @@ def _managed(view: View, member: SimulatedCluster) -> Json:
         "spec": {
             "hubAcceptsClient": True,
             "leaseDurationSeconds": 60,
-            "managedClusterClientConfigs": [{"url": api_url(member.name)}],
+            "managedClusterClientConfigs": [{"url": member.api_address or api_url(member.name)}],
         },
         "status": {
             "version": {"kubernetes": spec.kubernetes_version},
