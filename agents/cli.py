@@ -7,7 +7,7 @@ client. What every command shares (settings, session, output, errors) is in ``Ru
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 HELP: Final = """Ask a whole fleet of Kubernetes and OpenShift clusters one question.
 
-Tables on a terminal, JSON in a pipe. Without --server a command asks the clusters from this
-process; with it, a running server. Exit codes: 0 answered, 1 failed, 2 bad input, 130 interrupted.
+Tables on a terminal, JSON in a pipe or with --json. Without --server a command asks the clusters
+from this process; with it, a running server. Exit codes: 0 answered, 1 failed, 2 bad input,
+130 interrupted.
 """
 
 ResultT = TypeVar("ResultT")
@@ -275,6 +276,17 @@ def gpu_summary(context: typer.Context) -> None:
     run.ask("get_gpu_summary", {})
 
 
+OUTPUT_OPTIONS: Final = ("--json", "--table")
+
+
+def output_options_first(arguments: Sequence[str]) -> list[str]:
+    """``--json`` and ``--table`` may stand after the command too, where people type them."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen = [each for each in arguments[:end] if each in OUTPUT_OPTIONS]
+    others = [each for each in arguments[:end] if each not in OUTPUT_OPTIONS]
+    return [*chosen, *others, *arguments[end:]]
+
+
 def main() -> None:
     """The entry point of the `aiops` command."""
     from agents import cli_clusters, cli_servers
@@ -283,7 +295,7 @@ def main() -> None:
     cli_servers.register(app)
     # A closed pipe (| head) is the reader's choice, not an error.
     try:
-        app()
+        app(output_options_first(sys.argv[1:]))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

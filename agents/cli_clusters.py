@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aiops_mcp.errors import InputError
+from aiops_mcp.errors import AiopsError, InputError
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -60,6 +60,8 @@ def add(
     label: Annotated[list[str] | None, typer.Option(help="key=value; repeat.")] = None,
     prometheus: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
     alertmanager: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
+    loki: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
+    tempo: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with a bearer token; - reads standard input.")
     ] = None,
@@ -69,7 +71,12 @@ def add(
 ) -> None:
     """Register one cluster by hand. With a kubeconfig, `import` is easier."""
     run: Run = context.obj
-    endpoints = {"prometheus_url": prometheus, "alertmanager_url": alertmanager}
+    endpoints = {
+        "prometheus_url": prometheus,
+        "alertmanager_url": alertmanager,
+        "loki_url": loki,
+        "tempo_url": tempo,
+    }
     arguments: dict[str, Any] = {
         "name": name,
         "api_server_url": api_server_url,
@@ -84,21 +91,37 @@ def add(
         arguments["region"] = region
 
     async def body(session: "Session") -> None:
-        run.output.digest(await session.ask("register_cluster", arguments))
-        if token_file and not dry_run:
-            credentials = {
-                "cluster": name,
-                "auth_type": "SERVICE_ACCOUNT",
-                "token": _read(token_file).strip(),
-                "ca_bundle": _read(ca_file) if ca_file else None,
-                "insecure_skip_tls_verify": insecure,
-            }
-            await session.ask("store_credentials", _given(credentials))
-        if not dry_run:
-            run.output.digest(await session.ask("refresh_cluster", {"cluster": name}))
+        registered = await session.ask("register_cluster", arguments)
+        if dry_run:
+            run.output.digest(registered)
+            return
+        if token_file or ca_file or insecure:
+            await _store_for_new(session, name, token_file, ca_file, insecure=insecure)
+        checked = await session.ask("refresh_cluster", {"cluster": name})
+        headline = f"{registered.headline} {checked.headline}"
+        run.output.digest(checked.model_copy(update={"headline": headline}))
 
     run.guarded(lambda: _check_files(token_file, ca_file))
     run.with_session(body, write=True)
+
+
+async def _store_for_new(
+    session: "Session", name: str, token_file: Path | None, ca_file: Path | None, *, insecure: bool
+) -> None:
+    """Credentials of a cluster that was just registered, and stays so where they are refused."""
+    given = {
+        "cluster": name,
+        "auth_type": "SERVICE_ACCOUNT",
+        "token": _read(token_file).strip() if token_file else None,
+        "ca_bundle": _read(ca_file) if ca_file else None,
+        "insecure_skip_tls_verify": insecure,
+    }
+    try:
+        await session.ask("store_credentials", _given(given))
+    except AiopsError as error:
+        step = f"{name} is registered; store them with: aiops clusters credentials {name}"
+        error.hint = f"{error.hint} {step}".strip()
+        raise
 
 
 def import_kubeconfig(

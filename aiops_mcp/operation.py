@@ -29,7 +29,8 @@ ClusterArgument = Annotated[str, Field(description="Cluster name or id", min_len
 class Input(BaseModel):
     """What an operation takes. Unknown arguments are refused, so a typing error is not dropped.
 
-    ``cluster_ids`` and ``cluster_id`` mean the same as ``clusters`` (contract: either is accepted).
+    ``cluster_ids`` and ``cluster_id`` mean the same as ``clusters`` (contract: either is accepted),
+    and ``cluster_id`` the same as ``cluster``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -37,9 +38,13 @@ class Input(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_cluster_ids(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "clusters" not in cls.model_fields:
+        if not isinstance(values, dict):
             return cast("object", values)
         named: dict[str, Any] = dict(cast("dict[str, Any]", values))
+        if "clusters" not in cls.model_fields:
+            if "cluster" in cls.model_fields and "cluster_id" in named and "cluster" not in named:
+                named["cluster"] = named.pop("cluster_id")
+            return named
         for alias in ("cluster_ids", "cluster_id"):
             if alias in named and "clusters" not in named:
                 named["clusters"] = named.pop(alias)

@@ -72,7 +72,10 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
     Start here when something is wrong.
     """
     found = await context.alerts.alerts(
-        selection=request.clusters, principal=context.principal, progress=context.call.progress
+        selection=request.clusters,
+        principal=context.principal,
+        pending=request.state is AlertState.PENDING,
+        progress=context.call.progress,
     )
     matching = [alert for alert in found.alerts if _matches(alert, request)]
     shown = [alert for alert in matching if request.suppressed or not alert.is_suppressed]

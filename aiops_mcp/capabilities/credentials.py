@@ -11,7 +11,7 @@ from aiops_mcp.backends import kubeconfig
 from aiops_mcp.backends.tls import TlsSettings, ssl_context
 from aiops_mcp.capabilities.clusters import OneCluster, clusters
 from aiops_mcp.context import Context
-from aiops_mcp.errors import AiopsError, InvalidCredentials
+from aiops_mcp.errors import AiopsError, CredentialsNotFound, InvalidCredentials
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.models.cluster import AuthType, Cluster, ClusterCredentials, CredentialsInfo
 from aiops_mcp.models.digest import Cell, Digest
@@ -128,8 +128,25 @@ async def made_credentials(context: Context, request: StoreCredentials) -> Clust
         fields["kubeconfig"] = SecretStr(kubeconfig.split_context(text, name))
     elif request.auth_type is AuthType.OIDC and not request.oidc:
         raise InvalidCredentials("oidc is missing.", "Send issuer, client id and refresh token.")
+    elif request.auth_type is AuthType.SERVICE_ACCOUNT and not _says_anything(request):
+        raise InvalidCredentials("token is missing.", "Send the service account's bearer token.")
     ssl_context(TlsSettings(request.ca_bundle, insecure=request.insecure_skip_tls_verify))
     return ClusterCredentials(**fields, created_at=context.clock())
+
+
+def _says_anything(request: StoreCredentials) -> bool:
+    """A backend may want a token, or the API server a CA, where the API server wants no token."""
+    tokens = (
+        request.token,
+        request.prometheus_token,
+        request.tempo_token,
+        request.loki_token,
+    )
+    return (
+        any(token is not None and token.get_secret_value().strip() for token in tokens)
+        or bool(request.ca_bundle)
+        or request.insecure_skip_tls_verify
+    )
 
 
 class DeletedCredentials(Entity):
@@ -138,8 +155,7 @@ class DeletedCredentials(Entity):
 
 
 def _digest_deleted(_: Input, answer: DeletedCredentials) -> Digest:
-    done = "are forgotten" if answer.deleted else "were never stored"
-    return Digest(headline=f"Credentials of {answer.cluster_name} {done}.")
+    return Digest(headline=f"Credentials of {answer.cluster_name} are forgotten.")
 
 
 @clusters.operation(
@@ -153,9 +169,17 @@ def _digest_deleted(_: Input, answer: DeletedCredentials) -> Digest:
 async def delete_credentials(context: Context, request: OneCluster) -> DeletedCredentials:
     """Forget a cluster's credentials."""
     cluster = await context.registry.resolve(request.cluster, context.principal)
-    deleted = await context.registry.delete_credentials(cluster.id)
+    if not await context.registry.delete_credentials(cluster.id):
+        raise _none_stored(cluster)
     context.fleet.forget(cluster.id)
-    return DeletedCredentials(cluster_name=cluster.name, deleted=deleted)
+    return DeletedCredentials(cluster_name=cluster.name, deleted=True)
+
+
+def _none_stored(cluster: Cluster) -> CredentialsNotFound:
+    return CredentialsNotFound(
+        f"No credentials are stored for {cluster.name}.",
+        f"Store some with: aiops clusters credentials {cluster.name}",
+    )
 
 
 class NoArguments(Input):
@@ -225,6 +249,8 @@ def _digest_check(_: Input, answer: CredentialsCheck) -> Digest:
 async def validate_credentials(context: Context, request: OneCluster) -> CredentialsCheck:
     """Try the stored credentials: do they work, as whom, and what may they do."""
     cluster = await context.registry.resolve(request.cluster, context.principal)
+    if await context.registry.credentials_info(cluster.id) is None:
+        raise _none_stored(cluster)
     return await _try(context, cluster)
 
 

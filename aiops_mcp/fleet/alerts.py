@@ -1,7 +1,8 @@
 """Alerts of the whole fleet, asked of each Alertmanager.
 
 Where a cluster has no Alertmanager its Prometheus is asked; that one knows of pending alerts, and
-nothing of silences. How alerts become groups is in `alert_merge`.
+nothing of silences. An Alertmanager never hears of pending alerts: who wants those has Prometheus
+asked everywhere. How alerts become groups is in `alert_merge`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,28 +61,36 @@ class FleetAlerts:
         *,
         selection: Sequence[str] = (),
         principal: Principal,
+        pending: bool = False,
         progress: Progress = no_progress,
     ) -> FleetAlertAnswer:
         """All alerts of the chosen clusters, silenced and inhibited ones included.
+
+        ``pending``: those instead that wait for their ``for``, as Prometheus holds them.
 
         Raises when no cluster answered.
         """
 
         async def ask(access: Access) -> tuple[Alert, ...]:
             cluster = access.cluster
+            if pending:
+                rules = await (await access.prometheus()).alerts()
+                waiting = [rule for rule in rules if rule.state == "pending"]
+                return rule_alerts(cluster, waiting, now=self._clock())
             if _source(cluster) is AlertSource.ALERTMANAGER:
                 raw = await (await access.alertmanager()).alerts()
                 return to_alerts(cluster, raw, now=self._clock())
             rules = await (await access.prometheus()).alerts()
             return rule_alerts(cluster, rules, now=self._clock())
 
+        kept_as = "pending alerts" if pending else "alerts"
         answer = await self._fleet.ask(
             selection,
             ask,
             principal=principal,
-            backend="alerts",
-            cache=CacheRule(("alerts",), self._settings.ttl_alerts, _size),
-            keep_last_seen=json_codec("alerts", TypeAdapter(tuple[Alert, ...])),
+            backend="prometheus" if pending else "alerts",
+            cache=CacheRule((kept_as,), self._settings.ttl_alerts, _size),
+            keep_last_seen=json_codec(kept_as, TypeAdapter(tuple[Alert, ...])),
             progress=progress,
         )
         answer.raise_if_nobody_answered()
@@ -89,7 +98,10 @@ class FleetAlerts:
         return FleetAlertAnswer(
             alerts=tuple(sorted(alerts, key=urgency)),
             coverage=answer.coverage(),
-            sources={one.cluster.name: _source(one.cluster) for one in answer.succeeded()},
+            sources={
+                one.cluster.name: AlertSource.PROMETHEUS if pending else _source(one.cluster)
+                for one in answer.succeeded()
+            },
             asked_at=answer.asked_at,
         )
 

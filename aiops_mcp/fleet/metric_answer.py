@@ -41,7 +41,7 @@ def build_answer(answer: FleetAnswer[Results], asked: Asked) -> MetricAnswer:
     grid = asked.grid
     return MetricAnswer.model_construct(
         results=tuple(results),
-        total_query_time_ms=answer.elapsed_ms,
+        total_query_time_ms=round(answer.elapsed_ms, 3),
         clusters_queried=coverage.queried,
         clusters_succeeded=coverage.succeeded,
         warnings=_warnings(answer, asked, coverage),
@@ -66,7 +66,7 @@ def _cluster_result(answer: ClusterAnswer[Results]) -> MetricResult:
         result_type=None if told is None else told.result_type,
         data=() if told is None else told.series,
         error=None if answer.error is None else str(answer.error),
-        query_time_ms=answer.elapsed_ms,
+        query_time_ms=round(answer.elapsed_ms, 3),
     )
 
 
@@ -86,7 +86,7 @@ def _combined(answer: FleetAnswer[Results], asked: Asked, *, partial: bool) -> M
         result_type=ResultType.VECTOR if asked.grid is None else ResultType.MATRIX,
         data=data,
         error=None,
-        query_time_ms=answer.elapsed_ms,
+        query_time_ms=round(answer.elapsed_ms, 3),
     )
 
 

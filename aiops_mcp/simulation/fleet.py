@@ -25,6 +25,7 @@ from aiops_mcp.simulation.kubernetes.app import kubernetes_app
 from aiops_mcp.simulation.kubernetes.platform import api_url
 from aiops_mcp.simulation.prometheus import Providers, prometheus_app
 from aiops_mcp.simulation.promql import Engine
+from aiops_mcp.simulation.readiness import readiness_app
 from aiops_mcp.simulation.scrapes import scrape_targets
 from aiops_mcp.simulation.transport import SimulatedTransport
 from aiops_mcp.simulation.world import World
@@ -34,6 +35,8 @@ _BEHIND = {
     "prometheus-k8s": "prometheus",
     "thanos-querier": "prometheus",
     "alertmanager-main": "alertmanager",
+    "loki": "loki",
+    "tempo": "tempo",
 }
 
 
@@ -83,7 +86,7 @@ class SimulatedFleet:
         return SimulatedTransport(app, lambda: cluster.reachable(self.world.now()))
 
     def app(self, name: str, backend: str) -> ASGIApp:
-        """The ASGI application of a cluster's ``api``, ``prometheus`` or ``alertmanager``."""
+        """A cluster's ``api``, ``prometheus``, ``alertmanager``, ``loki`` or ``tempo``."""
         key = (name, backend)
         if key not in self._apps:
             self._apps[key] = self._make(name, backend)
@@ -106,6 +109,8 @@ class SimulatedFleet:
                 lambda _namespace, service: self._behind(name, service),
                 poll=self._watch_poll,
             )
+        if backend in ("loki", "tempo"):
+            return readiness_app()
         book = self.alerts(name)
         if backend == "alertmanager":
             return alertmanager_app(book, self.world.now)

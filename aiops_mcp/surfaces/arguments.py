@@ -20,9 +20,11 @@ _SHOWN_PROBLEMS = 5
 
 @lru_cache(maxsize=256)
 def accepted_names(request_type: type[Input]) -> frozenset[str]:
-    """Every argument name the input takes, the contract's aliases of ``clusters`` included."""
+    """Every argument name the input takes, other names of ``clusters`` and ``cluster`` included."""
     names = frozenset(request_type.model_fields)
-    return names | _CLUSTER_ALIASES if "clusters" in names else names
+    if "clusters" in names:
+        return names | _CLUSTER_ALIASES
+    return names | {"cluster_id"} if "cluster" in names else names
 
 
 def parse_arguments(

@@ -51,7 +51,7 @@ def aiops(tmp_path: Path) -> Aiops:
             "COLUMNS": "160",
             **keep,
         }
-        ended = runner.invoke(cli.app, arguments, env=env, input=stdin)
+        ended = runner.invoke(cli.app, cli.output_options_first(arguments), env=env, input=stdin)
         if ended.exception is not None and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         return Ended(ended.exit_code, ended.stdout, ended.stderr)

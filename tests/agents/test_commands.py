@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.cli import output_options_first
+
 SECRET = "a-bearer-token-nobody-may-see-4711"
 ADD = ("clusters", "add", "shop-one", "https://127.0.0.1:1")
 
@@ -47,6 +49,34 @@ def test_removing_in_a_pipe_needs_a_yes(aiops) -> None:
     assert refused.code == 2
     assert "--yes" in refused.error()["hint"]
     assert len(aiops("clusters", "list").json()["rows"]) == 1
+
+
+def test_the_form_of_the_output_may_be_said_after_the_command(aiops) -> None:
+    listed = aiops("clusters", "list", "--json")
+    assert json.loads(listed.out)["headline"]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(aiops("clusters", "list", "--table").out)
+
+
+def test_what_follows_two_dashes_is_no_option() -> None:
+    assert output_options_first(["query", "--json", "--", "--table"]) == [
+        "--json",
+        "query",
+        "--",
+        "--table",
+    ]
+
+
+def test_an_added_cluster_is_one_document_with_its_first_check(aiops) -> None:
+    headline = aiops(*ADD).json()["headline"]
+    assert headline.startswith("Registered shop-one. shop-one is OFFLINE")
+
+
+def test_a_ca_counts_without_a_token(aiops, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text("no certificate")
+    refused = aiops(*ADD, "--ca-file", str(ca))
+    assert refused.error()["code"] == "CREDENTIALS_INVALID"
 
 
 def test_a_table_where_one_is_wanted(aiops) -> None:

@@ -164,6 +164,23 @@ async def test_each_cluster_is_asked_where_it_tells_of_alerts(fakes, clock):
     assert own.calls == 2
 
 
+async def test_pending_alerts_are_asked_of_prometheus_where_there_is_an_alertmanager(fakes, clock):
+    both = ClusterEndpoints(prometheus_url="https://p", alertmanager_url="https://a")
+    rules = Alertmanager(
+        RuleAlert({"alertname": "Waits"}, {}, "pending", None, "1"),
+        RuleAlert({"alertname": "Fires"}, {}, "firing", None, "1"),
+    )
+    own = Alertmanager(raw(fakes, "Fires"))
+    connect = fakes.FakeConnect({("prometheus", "aaa"): rules, ("alertmanager", "aaa"): own})
+    fleet = fakes.make_fleet([fakes.cluster("aaa", endpoints=both)], clock, connect)
+    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    firing = await alerts.alerts(principal=LOCAL_ADMIN)
+    pending = await alerts.alerts(principal=LOCAL_ADMIN, pending=True)
+    assert [one.alertname for one in firing.alerts] == ["Fires"]
+    assert [(one.alertname, one.state) for one in pending.alerts] == [("Waits", AlertState.PENDING)]
+    assert pending.sources == {"aaa": AlertSource.PROMETHEUS}
+
+
 async def test_a_far_edge_alerts_stand_as_last_seen(fakes, clock):
     far = fakes.cluster("far-1", ClusterType.FAR_EDGE)
     source = Alertmanager(raw(fakes, "Down", silenced_by=("s",)))
