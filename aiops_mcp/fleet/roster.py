@@ -59,6 +59,7 @@ class Roster:
         self._grace = grace
         self._snapshot = Snapshot()
         self._good_until: float | None = None
+        self._writes = 0
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
 
@@ -70,6 +71,7 @@ class Roster:
     def forget(self) -> None:
         """Something was written: look before the next answer."""
         self._good_until = None
+        self._writes += 1
 
     async def current(self) -> Snapshot:
         """A snapshot no older than ``max_age`` and with all our own writes.
@@ -88,21 +90,20 @@ class Roster:
         return self._good_until is not None and self._monotonic() < self._good_until
 
     async def _refresh(self) -> None:
-        now = self._monotonic()
-        self._good_until = now + self._max_age  # a write during the reading takes it back
+        now, writes = self._monotonic(), self._writes
+        self._good_until = None  # who asks meanwhile waits, or would miss what was just written
+        good_for = self._max_age
         try:
             self._snapshot = await self._read(self._snapshot)
         except StorageFailed as error:
             if self._read_at is None or now - self._read_at > self._grace:
-                self._good_until = None
                 raise
-            self._good_until = now + max(self._max_age, 5.0)  # do not try at every call
+            good_for = max(self._max_age, 5.0)  # do not try at every call
             _log.warning("the list of clusters is as of %.0f s ago: %s", now - self._read_at, error)
-        except BaseException:
-            self._good_until = None
-            raise
         else:
             self._read_at = now
+        if writes == self._writes:  # else something was written during the reading
+            self._good_until = now + good_for
 
     async def _read(self, known: Snapshot) -> Snapshot:
         async with self._database.read() as transaction:

@@ -86,7 +86,8 @@ class Shards:
     async def _kept(self, leases: Leases) -> set[int]:
         """What is still ours; asked no more often than leases need it."""
         now = self._clock()
-        if self._renewed_at is not None and now - self._renewed_at < LEASE / 4:
+        # A clock that was set back must not put the next renewal off by as much.
+        if self._renewed_at is not None and abs(now - self._renewed_at) < LEASE / 4:
             return self.held
         kept = {shard for shard in self.held if await self._acquire(leases, shard)}
         self._renewed_at = now

@@ -269,3 +269,23 @@ async def test_nothing_is_registered_when_the_credentials_cannot_be_stored(
         await registry.register(new_cluster(), credentials())
     assert await registry.list(LOCAL_ADMIN) == ()
     assert bus.events == []
+
+
+async def test_what_was_written_is_seen_though_others_read_at_the_same_moment(
+    registry, new_cluster
+):
+    reading = True
+
+    async def keep_reading():
+        while reading:
+            registry._roster.forget()
+            await registry.list(LOCAL_ADMIN)
+
+    readers = [asyncio.create_task(keep_reading()) for _ in range(3)]
+    try:
+        for number in range(40):
+            await registry.register(new_cluster(f"just-{number}"))
+            assert (await registry.resolve(f"just-{number}", LOCAL_ADMIN)).name == f"just-{number}"
+    finally:
+        reading = False
+        await asyncio.gather(*readers)

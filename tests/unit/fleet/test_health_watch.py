@@ -367,6 +367,17 @@ async def test_replicas_share_the_shards_and_take_over_from_the_dead(clock):
     assert len(one.held) == 2
 
 
+async def test_a_clock_set_back_does_not_put_the_renewal_off(clock):
+    book = LeaseBook(clock)
+    one = shards(clock, book, "one")
+    while await one.renew():
+        pass
+    clock.now -= timedelta(hours=1)
+    book.rows.clear()  # as after another replica's clock let them run out
+    await one.renew()
+    assert book.rows
+
+
 async def test_without_storage_nothing_is_held(clock):
     book = LeaseBook(clock)
     one = shards(clock, book, "one")
