@@ -104,9 +104,15 @@ def _table(digest: Digest) -> Table:
     return table
 
 
+def _number(value: float) -> str:
+    """Six digits; a large number stays a plain one, without an exponent."""
+    short = f"{value:g}"
+    return f"{float(short):.0f}" if 1e6 <= abs(float(short)) < 1e15 else short
+
+
 def _cell(cell: Cell) -> Text:
     """A cell as plain text: what comes from a cluster is never read as markup."""
     if cell is None:
         return Text("-", style="dim")
-    text = f"{cell:g}" if isinstance(cell, float) else str(cell)
+    text = _number(cell) if isinstance(cell, float) else str(cell)
     return Text(text, style=_COLOURS.get(text, ""))

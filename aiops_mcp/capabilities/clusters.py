@@ -1,11 +1,16 @@
 """The registry of clusters: who is there and how they are. Changing it: ``registration.py``."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.clusters_digest import digest_cluster_status, digest_clusters
+from aiops_mcp.capabilities.clusters_digest import (
+    digest_cluster_status,
+    digest_clusters,
+    troubled,
+)
 from aiops_mcp.capabilities.digesting import call_text
 from aiops_mcp.context import Context
 from aiops_mcp.errors import PermissionDenied
@@ -44,21 +49,31 @@ class ClusterList(Input):
 
 
 class ClusterPage(Page[Cluster]):
-    """A page of clusters, those in trouble first for a model, by name for REST."""
+    """A page of clusters by name.
 
+    ``by_state`` and ``in_trouble`` (names, the worst first) speak of all that match.
+    """
+
+    by_state: dict[ClusterState, int]
+    in_trouble: tuple[str, ...]
     as_of: Timestamp
 
 
 def _digest_list(request: ClusterList, answer: ClusterPage) -> Digest:
     asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"page"})
-    return digest_clusters(
+    digest = digest_clusters(
         answer.items,
         answer.as_of,
         total=answer.total,
         next_call=f"{call_text('list_clusters', {**asked, 'page': answer.page + 1})})"
         if answer.page < answer.total_pages
         else None,
+        by_state=answer.by_state,
+        in_trouble=answer.in_trouble,
     )
+    if answer.total or not asked.keys() - {"page_size"}:
+        return digest
+    return digest.model_copy(update={"headline": "No cluster matches; list_clusters() has all."})
 
 
 @clusters.operation(
@@ -78,7 +93,12 @@ async def list_clusters(context: Context, request: ClusterList) -> ClusterPage:
     )
     found = filter_clusters(await context.registry.list(context.principal), wanted)
     page = page_of(found, request.page, request.page_size)
-    return ClusterPage(**dict(page), as_of=context.clock())
+    return ClusterPage(
+        **dict(page),
+        by_state=dict(Counter(cluster.status.state for cluster in found)),
+        in_trouble=troubled(found),
+        as_of=context.clock(),
+    )
 
 
 class OneCluster(Input):

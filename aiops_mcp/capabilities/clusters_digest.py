@@ -4,7 +4,7 @@ Pure functions on the models; no I/O, no clock.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 
@@ -17,6 +17,8 @@ from aiops_mcp.models.cluster import (
 from aiops_mcp.models.digest import Cell, Digest
 
 LONGEST_ERROR = 120
+MOST_NAMED = 10
+"""So many clusters in trouble are named that stand on other pages."""
 
 _TROUBLE = {
     ClusterState.OFFLINE: 0,
@@ -27,27 +29,52 @@ _TROUBLE = {
 }
 
 
+def troubled(clusters: Iterable[Cluster]) -> tuple[str, ...]:
+    """The names of those that are not ONLINE, the worst first."""
+    found = [each for each in clusters if each.status.state is not ClusterState.ONLINE]
+    return tuple(each.name for each in sorted(found, key=_urgency))
+
+
+def _urgency(cluster: Cluster) -> tuple[int, str]:
+    return _TROUBLE[cluster.status.state], cluster.name
+
+
 def digest_clusters(
-    clusters: Sequence[Cluster], as_of: datetime, *, total: int, next_call: str | None
+    clusters: Sequence[Cluster],
+    as_of: datetime,
+    *,
+    total: int,
+    next_call: str | None,
+    by_state: Mapping[ClusterState, int] | None = None,
+    in_trouble: Sequence[str] = (),
 ) -> Digest:
-    """A row a cluster of this page, those in trouble first, then by name."""
-    ordered = sorted(clusters, key=lambda each: (_TROUBLE[each.status.state], each.name))
+    """A row a cluster of this page, those in trouble first, then by name.
+
+    ``by_state`` and ``in_trouble`` speak of all that match, on whatever page.
+    """
+    ordered = sorted(clusters, key=_urgency)
+    shown = {each.name for each in clusters}
+    hidden = [name for name in in_trouble if name not in shown]
+    named = ", ".join(hidden[:MOST_NAMED])
+    rest = f" and {len(hidden) - MOST_NAMED} more" if len(hidden) > MOST_NAMED else ""
     return Digest(
-        headline=_headline(clusters),
+        headline=_headline(by_state or Counter(each.status.state for each in clusters)),
         columns=("name", "state", "score", "type", "env", "region", "platform", "has", "error"),
         rows=tuple(_row(cluster, as_of) for cluster in ordered),
         as_of=as_of,
-        notes=("simulated fleet",) if any(each.is_simulated for each in clusters) else (),
+        notes=(
+            *((f"in trouble, on other pages: {named}{rest}",) if hidden else ()),
+            *(("simulated fleet",) if any(each.is_simulated for each in clusters) else ()),
+        ),
         more=f"{total} match; the next page: {next_call}" if next_call else None,
     )
 
 
-def _headline(clusters: Sequence[Cluster]) -> str:
-    if not clusters:
+def _headline(states: Mapping[ClusterState, int]) -> str:
+    if not states:
         return "No clusters. Register one: aiops clusters add, or aiops clusters import KUBECONFIG."
-    states = Counter(cluster.status.state for cluster in clusters)
-    parts = [f"{states[state]} {state.lower()}" for state in _TROUBLE if states[state]]
-    return f"{len(clusters)} clusters: {', '.join(parts)}."
+    parts = [f"{states[state]} {state.lower()}" for state in _TROUBLE if states.get(state)]
+    return f"{sum(states.values())} clusters: {', '.join(parts)}."
 
 
 def _row(cluster: Cluster, as_of: datetime) -> tuple[Cell, ...]:
@@ -187,7 +214,7 @@ def digest_fleet(
             )
         )
     return Digest(
-        headline=_headline(clusters),
+        headline=_headline(Counter(each.status.state for each in clusters)),
         columns=(
             "type",
             "clusters",

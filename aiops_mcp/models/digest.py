@@ -63,5 +63,7 @@ def _cell_text(cell: Cell) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, float):
-        return f"{cell:.4g}" if abs(cell) < 1e15 else f"{cell:.3e}"
+        short = f"{cell:.4g}"
+        # 84150 reads better than 8.415e+04, and costs no more.
+        return f"{float(short):.0f}" if 1e4 <= abs(float(short)) < 1e15 else short
     return str(cell)

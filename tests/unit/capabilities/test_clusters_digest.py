@@ -7,6 +7,7 @@ from aiops_mcp.capabilities.clusters_digest import (
     digest_cluster_status,
     digest_clusters,
     digest_fleet,
+    troubled,
 )
 from aiops_mcp.models.cluster import (
     SIMULATED_LABEL,
@@ -78,6 +79,25 @@ def test_what_a_cluster_has_is_named():
 def test_the_next_page_is_a_call_away():
     made = digest_clusters([cluster("aaa")], NOW, total=30, next_call="list_clusters(page=2)")
     assert made.more == "30 match; the next page: list_clusters(page=2)"
+
+
+def test_a_page_tells_of_the_trouble_on_the_others():
+    away = [cluster(f"far-{number:02}", ClusterState.OFFLINE) for number in range(12)]
+    dim = cluster("aaa", ClusterState.DEGRADED)
+    fleet = [cluster("bbb"), dim, *away]
+    assert troubled(fleet) == (*(each.name for each in away), "aaa")
+    made = digest_clusters(
+        [cluster("bbb"), dim],
+        NOW,
+        total=14,
+        next_call="list_clusters(page=2)",
+        by_state={ClusterState.ONLINE: 1, ClusterState.DEGRADED: 1, ClusterState.OFFLINE: 12},
+        in_trouble=troubled(fleet),
+    )
+    assert made.headline == "14 clusters: 12 offline, 1 degraded, 1 online."
+    [note] = made.notes
+    assert note.startswith("in trouble, on other pages: far-00, far-01, ")
+    assert note.endswith("far-09 and 2 more")
 
 
 def test_an_empty_fleet_says_how_to_begin():

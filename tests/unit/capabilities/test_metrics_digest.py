@@ -9,6 +9,7 @@ import pytest
 
 from aiops_mcp.capabilities.metrics_digest import digest_metrics
 from aiops_mcp.models.coverage import AnswerStatus, ClusterFailure, Coverage
+from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.metrics import MetricAnswer, MetricResult, ResultType, Series
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
@@ -230,6 +231,14 @@ def test_series_with_gaps_share_one_grid():
     ]
     made = digest(answer({"c-1": rows}, start=START, kind=ResultType.MATRIX), detailed=True)
     assert made.rows[0][-1] == "5,-,7"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(84153.0, "84150"), (9999.5, "10000"), (12.5, "12.5"), (0.00000123, "1.23e-06")],
+)
+def test_large_numbers_are_plain_in_the_text(value, said):
+    assert Digest(headline="x", columns=("v",), rows=((value,),)).text().splitlines()[2] == said
 
 
 def test_text_says_all_that_the_structure_says():
