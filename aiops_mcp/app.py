@@ -278,7 +278,13 @@ def _start_background(app: App, alert_lease: Lease) -> list[asyncio.Task[None]]:
         clusters = await context.registry.list(LOCAL_ADMIN)
         return found.alerts, {each.id for each in clusters if each.name in answered}
 
-    alerts = AlertWatcher(look, app.bus, context.clock, every=settings.alert_poll_every)
+    alerts = AlertWatcher(
+        look,
+        app.bus,
+        context.clock,
+        every=settings.alert_poll_every,
+        remember=context.alerts.resolved.remember,
+    )
     return [
         asyncio.create_task(context.watcher.run(), name="health watcher"),
         asyncio.create_task(alerts.run(), name="alert watcher"),

@@ -59,10 +59,13 @@ def _digest(request: AlertQuery, answer: AlertList) -> Digest:
         call=call_text("list_alerts", asked),
         detailed=request.response_format is ResponseFormat.DETAILED,
     )
-    if not answer.suppressed_left_out:
-        return digest
-    note = f"{answer.suppressed_left_out} silenced or inhibited left out (suppressed=true)"
-    return digest.model_copy(update={"notes": (*digest.notes, note)})
+    notes: list[str] = []
+    if answer.suppressed_left_out:
+        left_out = answer.suppressed_left_out
+        notes.append(f"{left_out} silenced or inhibited left out (suppressed=true)")
+    if request.state is AlertState.RESOLVED:
+        notes.append("resolved alerts are those that this server saw end, lately")
+    return digest.model_copy(update={"notes": (*digest.notes, *notes)}) if notes else digest
 
 
 @alerts.operation("list_alerts", route="GET /alerts", needs="metrics:read", digest=_digest)
@@ -74,7 +77,7 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
     found = await context.alerts.alerts(
         selection=request.clusters,
         principal=context.principal,
-        pending=request.state is AlertState.PENDING,
+        state=request.state,
         progress=context.call.progress,
     )
     matching = [alert for alert in found.alerts if _matches(alert, request)]

@@ -64,7 +64,10 @@ def compare(seen: Seen, alerts: Sequence[Alert], answered: Collection[UUID]) -> 
 
 
 class AlertWatcher:
-    """Looks every ``every`` seconds while ``run`` runs, and publishes what changed."""
+    """Looks every ``every`` seconds while ``run`` runs, and publishes what changed.
+
+    ``remember`` is told of each alert that resolved, and when that was seen.
+    """
 
     def __init__(
         self,
@@ -73,11 +76,13 @@ class AlertWatcher:
         clock: Callable[[], datetime],
         *,
         every: float,
+        remember: Callable[[Alert, datetime], None] | None = None,
     ) -> None:
         self._look = look
         self._bus = bus
         self._clock = clock
         self._every = every
+        self._remember = remember
         self._seen = Seen()
 
     async def run(self) -> None:
@@ -97,7 +102,10 @@ class AlertWatcher:
         for alert in difference.fired:
             await self._bus.publish(self._event(EventType.ALERT_FIRED, alert))
         for alert in difference.resolved:
-            await self._bus.publish(self._event(EventType.ALERT_RESOLVED, alert))
+            event = self._event(EventType.ALERT_RESOLVED, alert)
+            if self._remember is not None:
+                self._remember(alert, event.timestamp)
+            await self._bus.publish(event)
         return difference
 
     def _event(self, kind: EventType, alert: Alert) -> Event:

@@ -2,7 +2,8 @@
 
 Where a cluster has no Alertmanager its Prometheus is asked; that one knows of pending alerts, and
 nothing of silences. An Alertmanager never hears of pending alerts: who wants those has Prometheus
-asked everywhere. How alerts become groups is in `alert_merge`.
+asked everywhere. It forgets resolved ones, which are in `resolved_alerts`. How alerts become groups
+is in `alert_merge`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.alert_merge import urgency
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.fleet.keeping import json_codec
+from aiops_mcp.fleet.resolved_alerts import ResolvedAlerts
 from aiops_mcp.models.alerts import Alert, AlertState
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.coverage import Coverage
@@ -55,21 +57,24 @@ class FleetAlerts:
         self._fleet = fleet
         self._settings = settings
         self._clock = clock
+        self.resolved = ResolvedAlerts(clock, keep=settings.ttl_alert_state)
 
     async def alerts(
         self,
         *,
         selection: Sequence[str] = (),
         principal: Principal,
-        pending: bool = False,
+        state: AlertState | None = None,
         progress: Progress = no_progress,
     ) -> FleetAlertAnswer:
         """All alerts of the chosen clusters, silenced and inhibited ones included.
 
-        ``pending``: those instead that wait for their ``for``, as Prometheus holds them.
+        ``state``: PENDING gives those instead that wait for their ``for``, as Prometheus holds
+        them; RESOLVED those as well that were seen to end.
 
         Raises when no cluster answered.
         """
+        pending = state is AlertState.PENDING
 
         async def ask(access: Access) -> tuple[Alert, ...]:
             cluster = access.cluster
@@ -95,6 +100,8 @@ class FleetAlerts:
         )
         answer.raise_if_nobody_answered()
         alerts = [alert for one in answer.succeeded() for alert in one.value or ()]
+        if state is AlertState.RESOLVED:
+            alerts += self.resolved.of({one.cluster.id for one in answer.succeeded()})
         return FleetAlertAnswer(
             alerts=tuple(sorted(alerts, key=urgency)),
             coverage=answer.coverage(),

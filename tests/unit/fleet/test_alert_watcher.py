@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from aiops_mcp.fleet.alert_watcher import AlertWatcher, Seen, compare
+from aiops_mcp.fleet.resolved_alerts import ResolvedAlerts
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.events import EventType
 
@@ -75,7 +76,14 @@ async def test_events_carry_what_a_reader_needs():
         return looks.pop(0)
 
     bus = Bus()
-    watcher = AlertWatcher(look, bus, lambda: next(times), every=1.0)
+    ended = []
+    watcher = AlertWatcher(
+        look,
+        bus,
+        lambda: next(times),
+        every=1.0,
+        remember=lambda alert, at: ended.append((alert.alertname, at)),
+    )
     for _ in range(3):
         await watcher.look_once()
     fired, resolved = bus.events
@@ -84,3 +92,13 @@ async def test_events_carry_what_a_reader_needs():
     assert fired.payload["alertname"] == "x"
     assert resolved.event_type is EventType.ALERT_RESOLVED
     assert resolved.payload["duration_seconds"] == 90.0
+    assert ended == [("x", NOW + timedelta(seconds=90))]
+
+
+def test_only_so_many_ended_alerts_are_kept():
+    kept = ResolvedAlerts(lambda: NOW, keep=60, most=2)
+    for name in ("x", "y", "z"):
+        kept.remember(alert(name), NOW)
+    assert [each.alertname for each in kept.of({A})] == ["z", "y"]
+    assert {each.state for each in kept.of({A})} == {AlertState.RESOLVED}
+    assert kept.of({B}) == ()

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from aiops_mcp.errors import ClusterUnreachable
 from aiops_mcp.fleet.cache import AnswerCache
 
-
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine a slow example is no fault of the code."""
 

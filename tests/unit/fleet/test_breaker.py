@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from aiops_mcp.fleet.breaker import Breaker, Breakers, BreakerState
 
-
 calmly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine a slow example is no fault of the code."""
 

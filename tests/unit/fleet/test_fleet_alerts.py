@@ -175,10 +175,31 @@ async def test_pending_alerts_are_asked_of_prometheus_where_there_is_an_alertman
     fleet = fakes.make_fleet([fakes.cluster("aaa", endpoints=both)], clock, connect)
     alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
     firing = await alerts.alerts(principal=LOCAL_ADMIN)
-    pending = await alerts.alerts(principal=LOCAL_ADMIN, pending=True)
+    pending = await alerts.alerts(principal=LOCAL_ADMIN, state=AlertState.PENDING)
     assert [one.alertname for one in firing.alerts] == ["Fires"]
     assert [(one.alertname, one.state) for one in pending.alerts] == [("Waits", AlertState.PENDING)]
     assert pending.sources == {"aaa": AlertSource.PROMETHEUS}
+
+
+async def test_resolved_alerts_are_those_seen_to_end(fakes, clock):
+    home, other = fakes.cluster("aaa"), fakes.cluster("bbb")
+    sources = {
+        ("alertmanager", "aaa"): Alertmanager(raw(fakes, "Fires")),
+        ("alertmanager", "bbb"): Alertmanager(),
+    }
+    fleet = fakes.make_fleet([home, other], clock, fakes.FakeConnect(sources))
+    alerts = FleetAlerts(fleet, Settings(_env_file=None, ttl_alert_state=100), clock.wall)
+    for where in (home, other):
+        fired = alert(fakes, where.name).model_copy(update={"cluster_id": where.id})
+        alerts.resolved.remember(fired, clock.now)
+    asked = {"principal": LOCAL_ADMIN, "selection": ("aaa",)}
+    assert [one.alertname for one in (await alerts.alerts(**asked)).alerts] == ["Fires"]
+    found = (await alerts.alerts(**asked, state=AlertState.RESOLVED)).alerts
+    [ended] = [one for one in found if one.state is AlertState.RESOLVED]
+    assert (ended.cluster_name, ended.ends_at) == ("aaa", clock.now)
+    clock.advance(101)
+    later = (await alerts.alerts(**asked, state=AlertState.RESOLVED)).alerts
+    assert [one.alertname for one in later] == ["Fires"]
 
 
 async def test_a_far_edge_alerts_stand_as_last_seen(fakes, clock):

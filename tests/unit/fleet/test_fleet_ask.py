@@ -486,7 +486,7 @@ async def test_a_far_edge_that_is_away_answers_from_what_was_seen(fakes, clock):
     seen_at = clock.now
     await ask(fleet, name_of, keep_last_seen=TEXT)
     await fleet.aclose()
-    assert [key for key in store.kept] == [("q", far.id)]
+    assert list(store.kept) == [("q", far.id)]
 
     async def down(access):
         raise ClusterUnreachable("down")
