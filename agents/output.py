@@ -8,30 +8,15 @@ import sys
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from agents.table import fitted
 from aiops_mcp.errors import AiopsError, InputError
-from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.digest import Digest
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_INTERRUPTED: Final = 130
-
-NAME_LENGTH: Final = 32
-WORD_LENGTH: Final = 9
-"""Cells up to this length are kept on one line: the first column's, and the others'."""
-
-_COLOURS = {
-    "ONLINE": "green",
-    "healthy": "green",
-    "DEGRADED": "yellow",
-    "WARNING": "yellow",
-    "UNKNOWN": "yellow",
-    "OFFLINE": "red",
-    "FAILING": "red",
-    "CRITICAL": "red",
-}
 
 
 class Output:
@@ -49,7 +34,7 @@ class Output:
             return
         self.console.print(Text(digest.headline, style="bold"))
         if digest.rows:
-            self.console.print(_table(digest))
+            self._table(digest)
         for note in digest.notes:
             self.console.print(Text(f"note: {note}", style="yellow"))
         if digest.more:
@@ -58,6 +43,13 @@ class Output:
         footer = "; ".join(part for part in (digest.coverage, moment) if part)
         if footer:
             self.console.print(Text(footer, style="dim"))
+
+    def _table(self, digest: Digest) -> None:
+        found = fitted(digest, self.console.width if self.console.is_terminal else None)
+        # Wider than the terminal: it breaks the lines itself, as it does with those of kubectl.
+        Console(width=max(found.width, self.console.width)).print(found.table)
+        if found.shared:
+            self.console.print(Text(f"all: {found.shared}", style="dim"))
 
     def json(self, value: Any) -> None:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
@@ -83,36 +75,3 @@ class Output:
             if error.hint:
                 self.errors.print(Text(error.hint))
         return EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED
-
-
-def _table(digest: Digest) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for index, column in enumerate(digest.columns):
-        numeric = all(
-            row[index] is None or (isinstance(row[index], (int, float))) for row in digest.rows
-        )
-        widest = max((len(str(row[index])) for row in digest.rows), default=0)
-        table.add_column(
-            column.upper(),
-            justify="right" if numeric else "left",
-            overflow="fold",
-            # A name broken over lines can neither be read nor copied.
-            no_wrap=widest <= (NAME_LENGTH if index == 0 else WORD_LENGTH),
-        )
-    for row in digest.rows:
-        table.add_row(*(_cell(cell) for cell in row))
-    return table
-
-
-def _number(value: float) -> str:
-    """Six digits; a large number stays a plain one, without an exponent."""
-    short = f"{value:g}"
-    return f"{float(short):.0f}" if 1e6 <= abs(float(short)) < 1e15 else short
-
-
-def _cell(cell: Cell) -> Text:
-    """A cell as plain text: what comes from a cluster is never read as markup."""
-    if cell is None:
-        return Text("-", style="dim")
-    text = _number(cell) if isinstance(cell, float) else str(cell)
-    return Text(text, style=_COLOURS.get(text, ""))
