@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 
 from aiops_mcp.simulation.entities import Entity, Scene, pod_sizes
-from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts
+from aiops_mcp.simulation.gpu_models import (
+    busy_sm_clock_mhz,
+    gpu_memory_mib,
+    power_limit_watts,
+    slice_memory_mib,
+)
 from aiops_mcp.simulation.inventory import Node, Pod
 
 
@@ -57,10 +62,17 @@ def gpus(scene: Scene, job: str) -> Iterator[Entity]:
                 }
             memory = gpu_memory_mib(gpu.model)
             busy = (0.82 if pod.work.kind == "StatefulSet" else 0.6) if pod else 0.0
+            slices = [
+                slice_memory_mib(profile)
+                for place, profile in enumerate(gpu.mig)
+                if (gpu.uuid, place) in holders
+            ]
+            held = 0.6 * sum(slices) if slices else 0.8 * memory if pod else 4.0
             sizes = {
                 "memory": memory,
-                "held": 0.9 * memory if pod else 4.0,
-                "free": 0.1 * memory if pod else memory - 4.0,
+                "held": held,
+                "free": memory - held,
+                "clock": busy_sm_clock_mhz(gpu.model),
                 "busy": busy,
                 "heat": 30 + 32 * busy,
                 "power": 75 + power_limit_watts(gpu.model) * 0.75 * busy,

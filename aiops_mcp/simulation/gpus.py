@@ -6,7 +6,7 @@ So ``nvidia-smi`` and Prometheus tell one story. It must not know how either is 
 from collections.abc import Mapping
 
 from aiops_mcp.simulation.cluster import SimulatedCluster
-from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts
+from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts, slice_memory_mib
 from aiops_mcp.simulation.inventory import Gpu, Node, Pod, uid_of
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.nvidia_smi import (
@@ -69,6 +69,7 @@ def _card(cluster: SimulatedCluster, store: WorldStore, gpu: Gpu, moment: float)
         if held.uuid == gpu.uuid and pod.history.running.at(moment)
     ]
     used, temperature = int(now["used"]), int(now["temperature"])
+    slice_use = _slice_use(gpu, used, {place for _, place in holders})
     return SimulatedGpu(
         index=gpu.index,
         uuid=gpu.uuid,
@@ -100,28 +101,36 @@ def _card(cluster: SimulatedCluster, store: WorldStore, gpu: Gpu, moment: float)
         nvlink_crc_errors=int(now["nvlink_crc"]),
         fabric_state="Completed" if hopper else None,
         mig_enabled=bool(gpu.mig),
-        mig_devices=_slices(cluster, gpu, {place for _, place in holders}),
+        mig_devices=_slices(cluster, gpu, slice_use),
         processes=tuple(
-            _process(pod, place, used // max(1, len(holders))) for pod, place in holders
+            _process(pod, place, slice_use.get(place, used // len(holders)))
+            for pod, place in holders
         ),
         lost=present is not None and not present.at(moment),
     )
 
 
+def _slice_use(gpu: Gpu, used: int, held: set[int | None]) -> dict[int | None, int]:
+    """The memory in use on each held MIG slice, by its place: the card's, by their sizes."""
+    sizes = {
+        place: slice_memory_mib(profile) for place, profile in enumerate(gpu.mig) if place in held
+    }
+    return {place: used * size // sum(sizes.values()) for place, size in sizes.items()}
+
+
 def _slices(
-    cluster: SimulatedCluster, gpu: Gpu, held: set[int | None]
+    cluster: SimulatedCluster, gpu: Gpu, use: Mapping[int | None, int]
 ) -> tuple[SimulatedMigDevice, ...]:
     devices: list[SimulatedMigDevice] = []
     for place, profile in enumerate(gpu.mig):
-        share, memory = profile.split(".")
-        total = int(memory.removesuffix("gb")) * 1024 - 256
+        share = profile.partition(".")[0]
         devices.append(
             SimulatedMigDevice(
                 gpu_instance_id=place + 7,
                 profile=profile,
                 uuid=f"MIG-{uid_of(cluster.seed, gpu.uuid, place)}",
-                memory_total_mb=total,
-                memory_used_mb=total * 3 // 5 if place in held else 12,
+                memory_total_mb=slice_memory_mib(profile),
+                memory_used_mb=use.get(place, 12),
                 multiprocessors=14 * int(share.removesuffix("g")),
             )
         )
