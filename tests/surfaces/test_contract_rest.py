@@ -113,3 +113,8 @@ async def test_times_are_told_to_a_thousandth(rest: httpx2.AsyncClient) -> None:
     [result] = answer["results"]
     for told in (result["query_time_ms"], answer["total_query_time_ms"]):
         assert told == round(told, 3)
+
+
+async def test_what_discovery_finds_of_a_mesh(rest: httpx2.AsyncClient) -> None:
+    having = (await rest.get("/api/v1/fleet/capabilities")).json()["having"]
+    assert having["has_service_mesh"] == ["prod-virginia"]

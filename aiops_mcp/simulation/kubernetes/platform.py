@@ -215,6 +215,24 @@ def _managed(view: View, member: SimulatedCluster) -> Json:
     }
 
 
+def peer_authentication_objects(view: View) -> list[Json]:
+    """Istio's rule for the whole mesh: workloads speak to one another under mutual TLS only."""
+    return [
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "PeerAuthentication",
+            "metadata": metadata(
+                view,
+                "PeerAuthentication",
+                "default",
+                view.anchor - _AGE,
+                namespace="istio-system",
+            ),
+            "spec": {"mtls": {"mode": "STRICT"}},
+        }
+    ]
+
+
 def certificate_objects(view: View) -> list[Json]:
     """cert-manager's Certificates, whose expiry is the one the metrics tell."""
     series = view.store.signals(EXPIRY)

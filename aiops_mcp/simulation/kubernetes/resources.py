@@ -155,6 +155,18 @@ _BY_STACK: dict[str, tuple[Resource, ...]] = {
             custom=True,
         ),
     ),
+    "mesh": (
+        Resource(
+            "security.istio.io",
+            "v1",
+            "peerauthentications",
+            "PeerAuthentication",
+            platform.peer_authentication_objects,
+            True,
+            ("pa",),
+            custom=True,
+        ),
+    ),
     "cnf-ran": (
         Resource(
             "sriovnetwork.openshift.io",
