@@ -118,3 +118,8 @@ async def test_times_are_told_to_a_thousandth(rest: httpx2.AsyncClient) -> None:
 async def test_what_discovery_finds_of_a_mesh(rest: httpx2.AsyncClient) -> None:
     having = (await rest.get("/api/v1/fleet/capabilities")).json()["having"]
     assert having["has_service_mesh"] == ["prod-virginia"]
+
+
+async def test_microshift_is_told_with_its_own_version(rest: httpx2.AsyncClient) -> None:
+    found = (await rest.get("/api/v1/clusters/tower-17")).json()
+    assert (found["platform"], found["platform_version"]) == ("MICROSHIFT", "4.18.4")

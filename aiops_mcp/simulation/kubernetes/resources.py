@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aiops_mcp.models.cluster import Platform
 from aiops_mcp.simulation.cluster import SimulatedCluster
 from aiops_mcp.simulation.kubernetes import happenings, nodes, platform, pods, services, workloads
 from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata
@@ -142,6 +143,8 @@ _OPENSHIFT = (
     Resource("route.openshift.io", "v1", "routes", "Route", platform.route_objects),
 )
 
+_MICROSHIFT = (Resource("route.openshift.io", "v1", "routes", "Route", platform.route_objects),)
+
 _BY_STACK: dict[str, tuple[Resource, ...]] = {
     "hub": (
         Resource(
@@ -198,6 +201,8 @@ def resources_of(cluster: SimulatedCluster) -> tuple[Resource, ...]:
         found.extend(_CERTIFICATES)
     if cluster.spec.is_openshift:
         found.extend(_OPENSHIFT)
+    if cluster.spec.platform is Platform.MICROSHIFT:
+        found.extend(_MICROSHIFT)
     for stack in cluster.spec.stacks:
         found.extend(_BY_STACK.get(stack, ()))
     custom = [one for one in found if one.custom]

@@ -1,5 +1,6 @@
 """Services, what stands behind them, and ConfigMaps."""
 
+from aiops_mcp.models.cluster import Platform
 from aiops_mcp.simulation.inventory import Pod
 from aiops_mcp.simulation.kubernetes.nodes import namespace_names
 from aiops_mcp.simulation.kubernetes.view import Json, View, metadata
@@ -123,7 +124,7 @@ def endpoints_objects(view: View) -> list[Json]:
 
 
 def config_map_objects(view: View) -> list[Json]:
-    """The ConfigMap that every namespace has, and each service's settings."""
+    """The ConfigMap that every namespace has, MicroShift's version, each service's settings."""
     born = view.anchor - 60 * 86400
     found = [
         {
@@ -134,6 +135,12 @@ def config_map_objects(view: View) -> list[Json]:
         }
         for name in namespace_names(view)
     ]
+    spec = view.cluster.spec
+    if spec.platform is Platform.MICROSHIFT:
+        major, minor, _ = spec.version.split(".")
+        at = metadata(view, "ConfigMap", "microshift-version", born, namespace="kube-public")
+        data = {"major": major, "minor": minor, "version": spec.version}
+        found.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": at, "data": data})
     for work in view.cluster.inventory.workloads:
         if work.http:
             peers = ",".join(work.http.calls)
