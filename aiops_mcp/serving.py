@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import uvicorn
 from starlette.applications import Starlette
@@ -43,6 +44,15 @@ class HttpApplication:
     close_streams: Callable[[], None]
 
 
+def _probes(app: App) -> list[Probe]:
+    """What the server stands on; without its vault it still shows what it knows of the fleet."""
+    nobody = UUID(int=0)
+    return [
+        Probe("database", app.database.ping),
+        Probe("vault", lambda: app.context.registry.credentials_info(nobody), required=False),
+    ]
+
+
 def http_application(app: App) -> HttpApplication:
     """Everything HTTP as one ASGI application: /mcp, /api/v1, /docs, health and metrics.
 
@@ -62,7 +72,7 @@ def http_application(app: App) -> HttpApplication:
         needs_token=authenticator.required,
         tags={capability.name: capability.description for capability in CAPABILITIES},
     )
-    health = Health([Probe("database", app.database.ping)])
+    health = Health(_probes(app))
 
     @asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncGenerator[None]:

@@ -123,3 +123,11 @@ async def test_what_discovery_finds_of_a_mesh(rest: httpx2.AsyncClient) -> None:
 async def test_microshift_is_told_with_its_own_version(rest: httpx2.AsyncClient) -> None:
     found = (await rest.get("/api/v1/clusters/tower-17")).json()
     assert (found["platform"], found["platform_version"]) == ("MICROSHIFT", "4.18.4")
+
+
+async def test_each_dependency_is_told_with_its_latency(rest: httpx2.AsyncClient) -> None:
+    found = (await rest.get("/health/detailed")).json()["dependencies"]
+    assert set(found) == {"database", "vault"}
+    assert {each["status"] for each in found.values()} == {"healthy"}
+    assert all(each["latency_ms"] >= 0 for each in found.values())
+    assert (found["database"]["required"], found["vault"]["required"]) == (True, False)
