@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test check lint unit e2e bench lock docs clean
+.PHONY: help setup demo mcp test check lint unit e2e bench lock docs clean
 
 help: ## Print this help
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,10 @@ $(STAMP): pyproject.toml requirements.lock
 
 demo: $(STAMP) ## Run the demo fleet: server on http://127.0.0.1:8080 (stop with Ctrl-C)
 	$(BIN)/aiops demo
+
+mcp: ## Serve MCP over stdio, as mcp.json starts it (ARGS="--demo" to try it)
+	@$(MAKE) --silent setup >&2
+	@exec $(BIN)/aiops-mcp $(ARGS)
 
 test: $(STAMP) lint unit ## Everything CI runs: lint, types, import contract, tests, coverage
 

@@ -117,13 +117,31 @@ def test_the_registry_entry_fits_its_schema_and_the_package() -> None:
     assert f"mcp-name: {entry['name']}" in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_client_configuration_names_a_command_we_install() -> None:
-    servers = json.loads((ROOT / "mcp.json").read_text("utf-8"))["mcpServers"]
-    entry = servers["aiops"]
-    command = [entry["command"], *entry["args"]]
-    assert command[:2] == ["uvx", "--from"]
-    assert command[2] == PROJECT["name"]
-    assert command[3] in PROJECT["scripts"]
+def test_the_client_configuration_starts_the_server_of_this_clone() -> None:
+    entry = json.loads((ROOT / "mcp.json").read_text("utf-8"))["mcpServers"]["aiops"]
+    hello = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    # What make would set up stands beside this interpreter already.
+    commands = subprocess.run(
+        [entry["command"], *entry["args"], "--dry-run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "exec .venv/bin/aiops-mcp" in commands.stdout
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("aiops-mcp")],
+        input=json.dumps(asked).encode() + b"\n",
+        capture_output=True,
+        check=True,
+        timeout=25,
+    )
+    assert json.loads(answer.stdout.splitlines()[0])["result"]["serverInfo"]["name"] == "aiops"
 
 
 def test_ci_runs_the_same_command() -> None:

@@ -126,7 +126,9 @@ def _wait_looked_at(server: Served) -> None:
     """Until every cluster was checked, and its GPUs were found."""
     ends = time.monotonic() + READY_SECONDS
     while time.monotonic() < ends:
-        with urllib.request.urlopen(f"{server.url}/api/v1/fleet/summary", timeout=READY_SECONDS) as answer:
+        with urllib.request.urlopen(
+            f"{server.url}/api/v1/fleet/summary", timeout=READY_SECONDS
+        ) as answer:
             summary = json.load(answer)
         if "UNKNOWN" not in summary["by_state"] and summary["gpu_count"] == DEMO_GPUS:
             return
