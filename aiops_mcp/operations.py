@@ -3,7 +3,7 @@
 Importing it costs little: no database, no MCP stack, no numpy.
 """
 
-from aiops_mcp.capabilities import credentials, importing, registration
+from aiops_mcp.capabilities import credentials, importing, metric_catalogue, registration
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.clusters import clusters
 from aiops_mcp.capabilities.fleet import fleet
@@ -13,8 +13,8 @@ from aiops_mcp.operation import Operation
 
 CAPABILITIES = (fleet, clusters, metrics, alerts, gpu)
 
-# These declare operations of the capability "clusters" in files of their own.
-_DECLARING = (registration, credentials, importing)
+# These declare operations of a capability in files of their own.
+_DECLARING = (registration, credentials, importing, metric_catalogue)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for capability in CAPABILITIES for operation in capability.operations

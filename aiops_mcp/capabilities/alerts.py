@@ -12,7 +12,7 @@ from aiops_mcp.capabilities.digesting import (
     Format,
     Limit,
     ResponseFormat,
-    call_text,
+    call_of,
     cursor_start,
 )
 from aiops_mcp.context import Context
@@ -49,14 +49,13 @@ class AlertList(Entity):
 
 
 def _digest(request: AlertQuery, answer: AlertList) -> Digest:
-    asked = request.model_dump(mode="json", exclude_defaults=True, exclude={"cursor"})
     digest = digest_alerts(
         answer.alerts,
         answer.coverage,
         answer.as_of,
         limit=request.limit,
         start=cursor_start(request.cursor),
-        call=call_text("list_alerts", asked),
+        call=call_of("list_alerts", request),
         detailed=request.response_format is ResponseFormat.DETAILED,
     )
     notes: list[str] = []

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import combinations, islice
 from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.coverage import Coverage
@@ -121,6 +121,12 @@ def call_text(name: str, arguments: Mapping[str, Any]) -> str:
     """``name(key="value", …`` for ``more_line``: only what was given, in order."""
     given = ", ".join(f"{key}={_literal(value)}" for key, value in arguments.items())
     return f"{name}({given}"
+
+
+def call_of(name: str, request: BaseModel) -> str:
+    """The call that was made, without its cursor, for ``more_line``."""
+    given = request.model_dump(mode="json", exclude_defaults=True, exclude={"cursor"})
+    return call_text(name, given)
 
 
 def _literal(value: Any) -> str:

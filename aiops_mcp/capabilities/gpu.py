@@ -11,7 +11,7 @@ from aiops_mcp.capabilities.digesting import (
     Format,
     Limit,
     ResponseFormat,
-    call_text,
+    call_of,
     coverage_line,
     cursor_start,
 )
@@ -47,12 +47,6 @@ class GpuNodes(Entity):
     as_of: Timestamp
 
 
-def _call(name: str, request: Input) -> str:
-    return call_text(
-        name, request.model_dump(mode="json", exclude_defaults=True, exclude={"cursor"})
-    )
-
-
 def _digest_nodes(request: GpuQuery, answer: GpuNodes) -> Digest:
     return digest_gpu_nodes(
         answer.nodes,
@@ -60,7 +54,7 @@ def _digest_nodes(request: GpuQuery, answer: GpuNodes) -> Digest:
         answer.as_of,
         limit=request.limit,
         start=cursor_start(request.cursor),
-        call=_call("get_gpu_nodes", request),
+        call=call_of("get_gpu_nodes", request),
         detailed=request.response_format is ResponseFormat.DETAILED,
     )
 
@@ -127,7 +121,7 @@ def _digest_processes(request: GpuProcessQuery, answer: GpuNodes) -> Digest:
         answer.as_of,
         limit=request.limit,
         start=cursor_start(request.cursor),
-        call=_call("get_gpu_processes", request),
+        call=call_of("get_gpu_processes", request),
     )
 
 
