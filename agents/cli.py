@@ -73,11 +73,14 @@ class Run:
             from agents.session import open_session
             from aiops_mcp.telemetry import configure_logging
 
-            configure_logging("ERROR", "text")
             # A person at a terminal who types a writing command has allowed it by that.
             settings = self.settings(allow_write=True if write else None)
-            async with open_session(settings, server=self.server, token=self.token) as session:
-                await body(session)
+            restore = configure_logging("ERROR", "text")
+            try:
+                async with open_session(settings, server=self.server, token=self.token) as session:
+                    await body(session)
+            finally:
+                restore()
 
         self.guarded(lambda: asyncio.run(main()))
 

@@ -133,6 +133,9 @@ def prometheus(
             f"--config.file={folder / 'p.yml'}",
             f"--storage.tsdb.path={folder / 'data'}",
             "--storage.tsdb.retention.time=3650d",
+            # No compaction, in which a query may find nothing: old and new samples share the head.
+            "--storage.tsdb.min-block-duration=20000h",
+            "--storage.tsdb.max-block-duration=20000h",
             f"--web.listen-address=127.0.0.1:{port}",
             "--web.enable-remote-write-receiver",
             # The first firing comes before Alertmanager is discovered, and is told to nobody.

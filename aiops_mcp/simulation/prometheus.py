@@ -29,6 +29,7 @@ from aiops_mcp.simulation.prometheus_params import (
 )
 from aiops_mcp.simulation.prometheus_status import Status
 from aiops_mcp.simulation.promql import Engine, Labels, QueryFailed, SeriesStore
+from aiops_mcp.simulation.promql.store import NamedStore
 
 Json: TypeAlias = Mapping[str, Any]
 Answer: TypeAlias = Callable[[Params, Request], bytes]
@@ -166,7 +167,11 @@ class _Api:
     def label_values(self, params: Params, request: Request) -> bytes:
         limit = params.limit()
         name = unescape_label(request.path_params["name"])
-        values = {v for labels in self._matching(params, "") for n, v in labels if n == name}
+        narrowed = any(params.get(each) for each in ("match[]", "start", "end"))
+        if name == tree.METRIC_NAME and not narrowed and isinstance(self.store, NamedStore):
+            values = set(self.store.names())
+        else:
+            values = {v for labels in self._matching(params, "") for n, v in labels if n == name}
         items, warnings = wire.limited(sorted(values), limit)
         return wire.success(items, warnings=warnings)
 

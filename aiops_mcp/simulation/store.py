@@ -137,8 +137,20 @@ class WorldStore:
     # --- preparation ----------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """The names of all series."""
-        return [*self._where, *self._computed]
+        """The names of all series that there are; their series are not worked out for it."""
+        existing = [
+            name
+            for name, where in self._where.items()
+            if any(self._has_entity(group, measure) for _, group, measure in where)
+        ]
+        return [*existing, *self._computed]
+
+    def _has_entity(self, group: Group, measure: Measure) -> bool:
+        needs = measure.needs
+        return any(
+            not needs or entity.sizes.get(needs, 0.0)
+            for entity in self.entities(group.per, group.job)
+        )
 
     def signals(self, name: str) -> list[SeriesSignal]:
         """Every series of a name, with its signal."""

@@ -11,6 +11,7 @@ from fastmcp import Client
 
 from aiops_mcp.app import App, open_app
 from aiops_mcp.mcp_host import OpenApp, mcp_server
+from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.serving import http_application
 from aiops_mcp.settings import Settings
 
@@ -25,6 +26,8 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         demo=True,
+        # On a busy machine too, every cluster has the time to answer.
+        check_timeout=dict.fromkeys(ClusterType, 60.0),
         demo_incidents=("node-lost@2026-03-10T14:22:00Z",),
         allow_write=True,
         rate_user_per_minute=0,

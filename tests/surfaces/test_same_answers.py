@@ -17,6 +17,7 @@ from fastmcp import Client
 
 from aiops_mcp.app import App, open_app
 from aiops_mcp.mcp_host import OpenApp, mcp_server
+from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.operation import Operation
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.serving import http_application
@@ -86,6 +87,8 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
     settings = Settings(
         home=tmp_path_factory.mktemp("home"),
         demo=True,
+        # On a busy machine too, every cluster has the time to answer.
+        check_timeout=dict.fromkeys(ClusterType, 60.0),
         allow_write=True,
         rate_user_per_minute=0,
         rate_query_per_minute=0,

@@ -6,7 +6,7 @@ windows are found once per target. Nothing here knows PromQL beyond label matche
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,13 @@ class SeriesStore(Protocol):
     def metadata(self) -> Mapping[str, MetricMetadata]:
         """Type, help and unit by metric name, as a scrape would have told them."""
         ...
+
+
+@runtime_checkable
+class NamedStore(Protocol):
+    """A store that knows its metric names without going through all series."""
+
+    def names(self) -> Iterable[str]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
