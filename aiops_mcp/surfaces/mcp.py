@@ -25,6 +25,7 @@ from aiops_mcp.surfaces.mcp_resources import (
     parameters_of,
 )
 from aiops_mcp.surfaces.mcp_server import FleetServer, HttpPart
+from aiops_mcp.surfaces.mcp_sessions import Sessions
 from aiops_mcp.surfaces.mcp_tools import OperationTool, Surroundings
 from aiops_mcp.surfaces.prompts import Prompt
 
@@ -146,11 +147,13 @@ def http_part(
     older protocols a session, and with it change notifications and questions; several replicas
     without sticky routing turn it off.
     """
+    known = Sessions(server.is_open_session)
     short_way = Middleware(
         DirectCalls,
         path=path,
         tool_of=server.reading_tool,
         server_info={"name": server.name, "version": str(server.version)},
+        sessions=known,
         guarded=server.auth is not None,
     )
     app = server.http_app(
@@ -161,6 +164,7 @@ def http_part(
         allowed_hosts=[settings.host, *settings.allowed_hosts],
         allowed_origins=list(settings.allowed_origins),
     )
+    known.attach(app, path)
     paths = [route.path for route in app.routes if isinstance(route, Route)]
     return HttpPart(
         routes=tuple(Route(route_path, endpoint=app) for route_path in paths),

@@ -40,6 +40,7 @@ from aiops_mcp.surfaces.mcp_subscriptions import (
     ConnectionSubscriptions,
     ScopedListen,
     changed_uris,
+    connection_of,
 )
 from aiops_mcp.surfaces.mcp_tools import OperationTool
 
@@ -53,6 +54,7 @@ class FleetServer(FastMCP[Any]):
         super().__init__(*arguments, **options)
         _hand_logs_to_the_application()
         self._operation_tools: dict[str, OperationTool] = {}
+        self._open_sessions: set[str] = set()
         self._bus = InMemorySubscriptionBus()
         self._listen = ScopedListen(self._bus, principal_of)
         self._subscriptions = ConnectionSubscriptions(principal_of)
@@ -106,6 +108,17 @@ class FleetServer(FastMCP[Any]):
             return None
         return tool
 
+    def is_open_session(self, session_id: str) -> bool:
+        """Whether the library served a call of this session, which it does after a handshake."""
+        return session_id in self._open_sessions
+
+    def _remember(self, ctx: ServerRequestContext) -> None:
+        connection = connection_of(ctx)
+        session_id = connection.session_id
+        if session_id is not None and session_id not in self._open_sessions:
+            self._open_sessions.add(session_id)
+            connection.exit_stack.callback(self._open_sessions.discard, session_id)
+
     async def _on_call_tool(
         self, ctx: ServerRequestContext, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult | BaseModel:
@@ -114,6 +127,7 @@ class FleetServer(FastMCP[Any]):
         What the library does on its way for tools in general (component versions, transforms,
         app payloads, a span each) ours have no use for, and it is most of what a call costs.
         """
+        self._remember(ctx)
         tool = self._operation_tools.get(params.name)
         if tool is None or self.middleware or not tool.is_offered():
             return await super()._on_call_tool(ctx, params)

@@ -154,7 +154,7 @@ class ConnectionSubscriptions:
         principal = self._principal_of()
         if not may_watch(principal, uri):
             raise MCPError(INVALID_PARAMS, f"Resource not found: {uri!r}", {"uri": uri})
-        connection = _connection(ctx)
+        connection = connection_of(ctx)
         if connection not in self._watched:
             self._watched[connection] = {}
             connection.exit_stack.callback(self._watched.pop, connection, None)
@@ -164,7 +164,7 @@ class ConnectionSubscriptions:
     async def unsubscribe(
         self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._watched.get(_connection(ctx), {}).pop(str(params.uri), None)
+        self._watched.get(connection_of(ctx), {}).pop(str(params.uri), None)
         return EmptyResult()
 
     async def notify(self, uri: str, cluster: str | None = None) -> None:
@@ -181,6 +181,7 @@ class ConnectionSubscriptions:
                     _log.warning("a client does not read its notifications; one was dropped")
 
 
-def _connection(ctx: ServerRequestContext[Any, Any]) -> Connection:
+def connection_of(ctx: ServerRequestContext[Any, Any]) -> Connection:
+    """The connection, or session, a request came over."""
     # The library offers the connection to contexts it does not build yet; a test pins this.
     return ctx.session._connection  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

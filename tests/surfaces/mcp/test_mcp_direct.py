@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from aiops_mcp.settings import Settings
 from aiops_mcp.surfaces.auth import ApiTokens
 from aiops_mcp.surfaces.mcp import http_part
-from aiops_mcp.surfaces.mcp_direct import DirectCalls, plain_call
+from aiops_mcp.surfaces.mcp_direct import DirectCalls
+from aiops_mcp.surfaces.mcp_plain_call import plain_call
 
 URL = "http://127.0.0.1:8080/mcp"
 PREFIX = "io.modelcontextprotocol/"
@@ -201,10 +202,17 @@ class SlowTool:
         return CallToolResult(content=[TextContent(type="text", text="done")])
 
 
+class NoSessions:
+    def find(self, *asked: Any) -> None:
+        return None
+
+
 class Wire:
     """One exchange: parts of the request in, messages of the answer out."""
 
-    def __init__(self, tool: Any, *parts: bytes, stream_after: float = 15.0) -> None:
+    def __init__(
+        self, tool: Any, *parts: bytes, stream_after: float = 15.0, sessions: Any = None
+    ) -> None:
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
         self.left = asyncio.Event()
         self.passed_on: list[Any] = []
@@ -217,6 +225,7 @@ class Wire:
             path="/mcp",
             tool_of=lambda name: tool,
             server_info={"name": "aiops", "version": "1"},
+            sessions=sessions or NoSessions(),
             guarded=False,
             stream_after=stream_after,
         )
