@@ -95,8 +95,8 @@ class Sessions:
     def find(self, name: str | None, revision: str | None, user: object) -> Session | None:
         """The session of a request's headers, where the library would serve it to this user.
 
-        ``None`` is for the library to answer: unknown, expired or somebody else's sessions, and
-        those whose handshake it has not been seen to accept.
+        ``None`` is for the library to answer: unknown or somebody else's sessions, and those
+        whose handshake it has not been seen to accept. It may be over once a body has arrived.
         """
         sessions: StreamableHTTPSessionManager | None = self._endpoint.session_manager
         if sessions is None or (
@@ -110,8 +110,9 @@ class Sessions:
             return None
         owner = sessions._session_owners.get(name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see the module
         asking = authorization_context(user) if isinstance(user, AuthenticatedUser) else None
-        session = Session(transport, self._working.setdefault(transport, {}))
-        return None if owner != asking or session.is_over else session
+        if owner != asking:
+            return None
+        return Session(transport, self._working.setdefault(transport, {}))
 
 
 @contextmanager
