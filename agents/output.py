@@ -47,7 +47,10 @@ class Output:
     def _table(self, digest: Digest) -> None:
         found = fitted(digest, self.console.width if self.console.is_terminal else None)
         # Wider than the terminal: it breaks the lines itself, as it does with those of kubectl.
-        Console(width=max(found.width, self.console.width)).print(found.table)
+        own = self.console.width
+        self.console.width = max(found.width, own)
+        self.console.print(found.table)
+        self.console.width = own
         if found.shared:
             self.console.print(Text(f"all: {found.shared}", style="dim"))
 

@@ -23,7 +23,7 @@ from aiops_mcp.settings import Settings
 
 HERE: Final = Path(__file__).parent
 MOMENT: Final = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
-WIDTH: Final = 118
+WIDTH: Final = 138
 INCIDENTS: Final = ("gpu-xid-79", "oom-loop", "region-partition")
 
 CPU: Final = "topk(2, sum by (namespace) (rate(container_cpu_usage_seconds_total[5m])))"
