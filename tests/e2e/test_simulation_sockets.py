@@ -1,7 +1,6 @@
 """The simulated fleet on loopback sockets, by a client that is not ours."""
 
 import asyncio
-import shutil
 import ssl
 
 import httpx2
@@ -67,9 +66,8 @@ async def test_a_taken_port_is_named(served):
 
 
 @pytest.mark.real
-async def test_promtool_queries_it(served):
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
+async def test_promtool_queries_it(served, require_program):
+    require_program("promtool")
     running, _ = served
     process = await asyncio.create_subprocess_exec(
         "promtool",
