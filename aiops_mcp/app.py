@@ -6,36 +6,39 @@ How it is served (stdio, HTTP) is in ``serving.py``.
 
 import asyncio
 import gc
-import logging
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from aiops_mcp.backends.connect import NetworkConnect, own_secrets
+from aiops_mcp.background import Leases, start_background
 from aiops_mcp.context import Context, Invoker
-from aiops_mcp.errors import StorageFailed, ToolExecutionFailed
+from aiops_mcp.errors import ToolExecutionFailed
 from aiops_mcp.events.memory import MemoryBus
-from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.alerts import FleetAlerts
+from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu import FleetGpu
-from aiops_mcp.fleet.leases import Lease
+from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
+from aiops_mcp.fleet.objects import FleetObjects
 from aiops_mcp.fleet.registry import Registry
+from aiops_mcp.fleet.rules import FleetRules
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.spot_check import discover_unknown, spot_check, stale_clusters
+from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.fleet.vault import DatabaseVault, Vault
 from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
 from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
 from aiops_mcp.fleet.watcher import Watcher
-from aiops_mcp.models.alerts import Alert
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.operation import Call, Operation, Progress, no_progress
@@ -49,10 +52,6 @@ from aiops_mcp.surfaces.guard import clean
 
 if TYPE_CHECKING:
     from aiops_mcp.simulation.fleet import SimulatedFleet
-
-_log = logging.getLogger(__name__)
-
-PRUNE_EVERY = 3600.0
 
 
 def utc_now() -> datetime:
@@ -183,13 +182,20 @@ async def open_app(
             await _register_simulated(registry, simulated)
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         shards = Shards(LeaseTable(database), purpose="health", holder=holder, clock=clock)
+        gpu = FleetGpu(fleet, settings, clock)
         context = Context(
             registry=registry,
             fleet=fleet,
             metrics=FleetMetrics(fleet, settings, clock),
             names=MetricNames(fleet, settings),
             alerts=FleetAlerts(fleet, settings, clock),
-            gpu=FleetGpu(fleet, settings, clock),
+            rules=FleetRules(fleet, settings, clock),
+            logs=FleetLogs(fleet, settings, clock),
+            traces=FleetTraces(fleet, settings, clock),
+            objects=FleetObjects(fleet, settings, clock),
+            gpu=gpu,
+            gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
+            cnf=FleetCnf(fleet, settings, clock),
             watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=shards),
             events=bus,
             settings=settings,
@@ -202,8 +208,8 @@ async def open_app(
             if simulated:
                 # Whoever tries the demo asks at once, before the watcher has been around.
                 await app.check_stale_clusters()
-            alert_lease = Lease(LeaseTable(database), "alerts", holder, clock=clock)
-            stack.push_async_callback(_cancel, _start_background(app, alert_lease))
+            leases = Leases(LeaseTable(database), holder, clock)
+            stack.push_async_callback(_cancel, start_background(context, bus, leases))
         yield app
 
 
@@ -261,44 +267,6 @@ def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]
         else FileKeys(settings.home / "vault.key")
     )
     return DatabaseVault(database, keys, clock=clock, warn_before=warn_before)
-
-
-# --- background work ------------------------------------------------------------------------
-
-
-def _start_background(app: App, alert_lease: Lease) -> list[asyncio.Task[None]]:
-    context, settings = app.context, app.settings
-
-    async def look() -> tuple[Sequence[Alert], Collection[UUID]]:
-        """The alerts, where this replica is the one to look; else nobody answered."""
-        if not await alert_lease.held():
-            return (), ()
-        found = await context.alerts.alerts(principal=LOCAL_ADMIN)
-        answered = found.sources.keys() - {stale.cluster_name for stale in found.coverage.stale}
-        clusters = await context.registry.list(LOCAL_ADMIN)
-        return found.alerts, {each.id for each in clusters if each.name in answered}
-
-    alerts = AlertWatcher(
-        look,
-        app.bus,
-        context.clock,
-        every=settings.alert_poll_every,
-        remember=context.alerts.resolved.remember,
-    )
-    return [
-        asyncio.create_task(context.watcher.run(), name="health watcher"),
-        asyncio.create_task(alerts.run(), name="alert watcher"),
-        asyncio.create_task(_prune(context), name="pruning"),
-    ]
-
-
-async def _prune(context: Context) -> None:
-    while True:
-        try:
-            await context.registry.prune_history()
-        except StorageFailed as error:
-            _log.warning("old health checks stay for now: %s", error)
-        await asyncio.sleep(PRUNE_EVERY)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

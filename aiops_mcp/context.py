@@ -15,11 +15,17 @@ from aiops_mcp.settings import Settings
 if TYPE_CHECKING:
     from aiops_mcp.events.bus import EventBus
     from aiops_mcp.fleet.alerts import FleetAlerts
+    from aiops_mcp.fleet.cnf import FleetCnf
     from aiops_mcp.fleet.fleet import Fleet
     from aiops_mcp.fleet.gpu import FleetGpu
+    from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+    from aiops_mcp.fleet.logs import FleetLogs
     from aiops_mcp.fleet.metric_names import MetricNames
     from aiops_mcp.fleet.metrics import FleetMetrics
+    from aiops_mcp.fleet.objects import FleetObjects
     from aiops_mcp.fleet.registry import Registry
+    from aiops_mcp.fleet.rules import FleetRules
+    from aiops_mcp.fleet.traces import FleetTraces
     from aiops_mcp.fleet.watcher import Watcher
 
 
@@ -32,7 +38,13 @@ class Context:
     metrics: "FleetMetrics"
     names: "MetricNames"
     alerts: "FleetAlerts"
+    rules: "FleetRules"
+    logs: "FleetLogs"
+    traces: "FleetTraces"
+    objects: "FleetObjects"
     gpu: "FleetGpu"
+    gpu_health: "FleetGpuHealth"
+    cnf: "FleetCnf"
     watcher: "Watcher"
     events: "EventBus"
     settings: Settings

@@ -13,7 +13,7 @@
     │   ├── AuthFailed  AuthExpired  401
     │   └── PermissionDenied         403
     ├── NotFound
-    │   ├── ClusterNotFound  CredentialsNotFound  AlertNotFound  NoGpuNodes …  404
+    │   ├── ClusterNotFound  CredentialsNotFound  AlertNotFound  TraceNotFound …  404
     │   └── ResourceNotFound         VALIDATION_FAILED 404
     ├── ClusterAlreadyExists         409
     ├── RateLimited                  429
@@ -21,6 +21,7 @@
     └── BackendError                 what a cluster's backend did to us
         ├── ClusterUnreachable       503 (retryable)
         ├── CircuitOpen              CLUSTER_UNREACHABLE 503
+        ├── LokiNotAvailable  TempoNotAvailable  503
         ├── BackendRefused           the backend understood and said no
         ├── BackendMisbehaved        it answered, but not in its own protocol
         └── QueryTimeout             504
@@ -159,6 +160,10 @@ class AlertNotFound(NotFound):
     code = "ALERT_NOT_FOUND"
 
 
+class TraceNotFound(NotFound):
+    code = "TRACE_NOT_FOUND"
+
+
 class NoGpuNodes(NotFound):
     code = "NO_GPU_NODES"
 
@@ -215,6 +220,18 @@ class ClusterUnreachable(BackendError):
 
 class CircuitOpen(ClusterUnreachable):
     """Not asked at all: the last calls all failed, the breaker waits before it tries again."""
+
+
+class LokiNotAvailable(BackendError):
+    """None of the clusters asked has logs to ask: no Loki, and no pod logs either."""
+
+    code = "LOKI_NOT_AVAILABLE"
+
+
+class TempoNotAvailable(BackendError):
+    """None of the clusters asked keeps traces."""
+
+    code = "TEMPO_NOT_AVAILABLE"
 
 
 class QueryTimeout(BackendError):

@@ -3,18 +3,41 @@
 Importing it costs little: no database, no MCP stack, no numpy.
 """
 
-from aiops_mcp.capabilities import credentials, importing, metric_catalogue, registration
+from aiops_mcp.capabilities import (
+    alert_history,
+    alert_rules,
+    credentials,
+    gpu_health,
+    importing,
+    metric_catalogue,
+    registration,
+    silences,
+)
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.clusters import clusters
+from aiops_mcp.capabilities.cnf import cnf
 from aiops_mcp.capabilities.fleet import fleet
 from aiops_mcp.capabilities.gpu import gpu
+from aiops_mcp.capabilities.kubernetes import kubernetes
+from aiops_mcp.capabilities.logs import logs
 from aiops_mcp.capabilities.metrics import metrics
+from aiops_mcp.capabilities.server import server
+from aiops_mcp.capabilities.traces import traces
 from aiops_mcp.operation import Operation
 
-CAPABILITIES = (fleet, clusters, metrics, alerts, gpu)
+CAPABILITIES = (fleet, clusters, metrics, alerts, logs, traces, kubernetes, gpu, cnf, server)
 
 # These declare operations of a capability in files of their own.
-_DECLARING = (registration, credentials, importing, metric_catalogue)
+_DECLARING = (
+    registration,
+    credentials,
+    importing,
+    metric_catalogue,
+    alert_history,
+    alert_rules,
+    silences,
+    gpu_health,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for capability in CAPABILITIES for operation in capability.operations

@@ -33,6 +33,13 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite+aiosqlite:///… or postgresql+asyncpg://…; default: SQLite in home",
     )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="redis://… or rediss://…, where several processes share events and limits; "
+        "default: each process keeps its own",
+    )
+    alert_history_days: int = Field(default=90, ge=1, description="Alerts are kept so long")
+    audit_days: int = Field(default=90, ge=1, description="Records of calls are kept so long")
     vault: str = Field(
         default="database",
         pattern="^(database|kubernetes)$",

@@ -14,9 +14,11 @@ from aiops_mcp.backends.credentials import backend_target, kubernetes_target
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.kubernetes_secrets import KubernetesSecrets
+from aiops_mcp.backends.loki import LokiClient
 from aiops_mcp.backends.prometheus import PrometheusClient
 from aiops_mcp.backends.tls import TlsSettings
 from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, FileToken
+from aiops_mcp.backends.traces import TraceClient, trace_client
 from aiops_mcp.backends.wire import Target
 from aiops_mcp.errors import BackendRefused, InputError
 from aiops_mcp.models.cluster import Cluster, ClusterCredentials
@@ -49,6 +51,17 @@ class NetworkConnect:
         self, cluster: Cluster, credentials: ClusterCredentials | None
     ) -> KubernetesClient:
         return KubernetesClient(self._http(await kubernetes_target(cluster, credentials)))
+
+    async def loki(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> LokiClient:
+        return LokiClient(self._http(await backend_target(cluster, credentials, "loki", url)))
+
+    async def traces(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> TraceClient:
+        target = await backend_target(cluster, credentials, "tempo", url)
+        return await trace_client(self._http(target))
 
     async def readiness(
         self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str

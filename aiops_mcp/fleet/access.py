@@ -16,7 +16,9 @@ from aiops_mcp.models.cluster import Cluster, ClusterCredentials, CredentialsInf
 if TYPE_CHECKING:
     from aiops_mcp.backends.alertmanager import AlertmanagerClient
     from aiops_mcp.backends.kubernetes import KubernetesClient
+    from aiops_mcp.backends.loki import LokiClient
     from aiops_mcp.backends.prometheus import PrometheusClient
+    from aiops_mcp.backends.traces import TraceClient
 
 RETIRE_SECONDS = 300.0
 """A replaced client may still serve a call; the longest call lasts this long."""
@@ -53,6 +55,16 @@ class Connect(Protocol):
     async def kubernetes(
         self, cluster: Cluster, credentials: ClusterCredentials | None
     ) -> "KubernetesClient": ...
+
+    async def loki(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> "LokiClient": ...
+
+    async def traces(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> "TraceClient":
+        """For Tempo, a TempoStack gateway, or Jaeger: whichever answers at the URL."""
+        ...
 
     async def readiness(
         self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str
@@ -94,6 +106,10 @@ class Access(Protocol):
     async def alertmanager(self) -> "AlertmanagerClient": ...
 
     async def kubernetes(self) -> "KubernetesClient": ...
+
+    async def loki(self) -> "LokiClient": ...
+
+    async def traces(self) -> "TraceClient": ...
 
 
 @dataclass(slots=True)
@@ -140,8 +156,24 @@ class Clients:
             cluster, "kubernetes", lambda stored: self._connect.kubernetes(cluster, stored)
         )
 
+    async def loki(self, cluster: Cluster) -> "LokiClient":
+        url = cluster.endpoints.loki_url
+        if url is None:
+            raise BackendMissing(cluster.name, "Loki")
+        return await self._client(
+            cluster, "logs", lambda stored: self._connect.loki(cluster, stored, url)
+        )
+
+    async def traces(self, cluster: Cluster) -> "TraceClient":
+        url = cluster.endpoints.tempo_url
+        if url is None:
+            raise BackendMissing(cluster.name, "Tempo")
+        return await self._client(
+            cluster, "traces", lambda stored: self._connect.traces(cluster, stored, url)
+        )
+
     async def readiness(self, cluster: Cluster, backend: str, url: str) -> Readiness:
-        """A look at a backend that has no client of its own yet."""
+        """A look at whether ``loki`` or ``tempo`` is there."""
         return await self._client(
             cluster,
             backend,
@@ -225,6 +257,14 @@ class ClusterAccess:
 
     async def kubernetes(self) -> "KubernetesClient":
         return await self.clients.kubernetes(self.cluster)
+
+    async def loki(self) -> "LokiClient":
+        """Raises BackendMissing where the cluster has no Loki."""
+        return await self.clients.loki(self.cluster)
+
+    async def traces(self) -> "TraceClient":
+        """Raises BackendMissing where the cluster keeps no traces."""
+        return await self.clients.traces(self.cluster)
 
 
 def address(cluster: Cluster) -> tuple[str | None, ...]:

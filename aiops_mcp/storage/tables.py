@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -151,6 +152,56 @@ handles = Table(
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
 )
+
+alert_history = Table(
+    "alert_history",
+    metadata,
+    _cluster_id(),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("starts_at", Moment, primary_key=True),
+    Column("ends_at", Moment),
+    Column("last_seen_at", Moment, nullable=False),
+    Column("alertname", String(512), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("generator_url", Text),
+    Index("alert_history_by_start", "starts_at"),
+    Index("alert_history_by_name", "alertname", "starts_at"),
+)
+"""One row an occurrence: the same alert firing again is another row. Open while ``ends_at`` is
+null; ``last_seen_at`` is when it was last known to fire."""
+
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    _cluster_id(),
+    Column("hash", String(128), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+"""Only the hash of each cluster's webhook secret: the secret is told once and kept nowhere."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("surface", String(16), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("effect", String(16), nullable=False),
+    Column("clusters", JSON, nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("arguments_digest", String(64), nullable=False),
+    Column("result_digest", String(64)),
+    Column("outcome", String(64), nullable=False),
+    Column("duration_ms", Float, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Index("audit_by_time", "at"),
+)
+"""One row a call: who asked what of which clusters, and how it went (``OK`` or an error's code).
+Arguments are kept without secrets; of results only a digest is."""
 
 leases = Table(
     "leases",

@@ -1,0 +1,1 @@
+"""What fired in the past."""

@@ -1,0 +1,1 @@
+"""Alerting rules over the fleet: which there are, and which are worth a look."""

@@ -1,0 +1,1 @@
+"""Health and waste of GPUs, and the model servers on them."""

@@ -1,0 +1,1 @@
+"""Silences of the fleet: listed, and where writing is allowed, made and ended."""
