@@ -46,16 +46,28 @@ class Gate:
             TooManyRequests: a limit is used up.
         """
         authorization = connection.headers.get("authorization")
-        try:
-            principal = await self._authenticator.authenticate(bearer_token(authorization))
-        except AccessError:
-            await self._count_unknown()
-            raise
+        principal = await self._principal(bearer_token(authorization))
         if principal is None:
             await self._count_unknown()
             raise _refusal(authorization)
         connection.scope[SUBJECT_KEY] = principal.subject
         return Admission(principal, await self._count(principal.subject, limit))
+
+    async def admit_token(self, connection: HTTPConnection, token: str | None) -> Admission:
+        """Let in who presents a token otherwise than in a header. Raises as ``admit``."""
+        principal = await self._principal(token)
+        if principal is None:
+            await self._count_unknown()
+            raise AuthFailed("The token is not known here.", "Check AIOPS_API_TOKENS.")
+        connection.scope[SUBJECT_KEY] = principal.subject
+        return Admission(principal, await self._count(principal.subject, None))
+
+    async def _principal(self, token: str | None) -> Principal | None:
+        try:
+            return await self._authenticator.authenticate(token)
+        except AccessError:
+            await self._count_unknown()
+            raise
 
     async def _count_unknown(self) -> None:
         self._metrics.auth_failed()
