@@ -49,23 +49,36 @@ def cnf_type(pod: Object) -> CnfType | None:
 
 def score(pod: Object) -> int:
     """How much speaks for a network function."""
+    return sum(_signs(pod).values())
+
+
+def hints_of(pod: Object) -> tuple[str, ...]:
+    """The signs that speak for a network function, in words."""
+    return tuple(_signs(pod))
+
+
+def _signs(pod: Object) -> dict[str, int]:
+    """Each sign that is there with its weight."""
     metadata: Object = pod.get("metadata") or {}
     annotations: Mapping[str, str] = metadata.get("annotations") or {}
     spec: Object = pod.get("spec") or {}
     status: Object = pod.get("status") or {}
     resources = set(_resources(spec))
-    hints = (
-        _NETWORKS in annotations,
-        any(annotations.get(name) == "disable" for name in _CRIO),
-        str(spec.get("runtimeClassName") or "").startswith("performance-"),
-        any(name.startswith("hugepages-") for name in resources),
-        any(name.startswith("openshift.io/") for name in resources),
-        status.get("qosClass") == "Guaranteed",
-    )
-    total = HINT * sum(hints)
-    total += NAME if _function_name(pod) is not None else 0
-    total += NAMESPACE if _NAMESPACES.search(str(metadata.get("namespace", ""))) else 0
-    return total + (PORT if list(_port_kinds(pod)) else 0)
+    signs = {
+        "name": (NAME, _function_name(pod) is not None),
+        "namespace": (NAMESPACE, bool(_NAMESPACES.search(str(metadata.get("namespace", ""))))),
+        "ports": (PORT, bool(list(_port_kinds(pod)))),
+        "extra networks": (HINT, _NETWORKS in annotations),
+        "isolated CPUs": (HINT, any(annotations.get(name) == "disable" for name in _CRIO)),
+        "performance runtime": (
+            HINT,
+            str(spec.get("runtimeClassName") or "").startswith("performance-"),
+        ),
+        "hugepages": (HINT, any(name.startswith("hugepages-") for name in resources)),
+        "virtual functions": (HINT, any(name.startswith("openshift.io/") for name in resources)),
+        "guaranteed": (HINT, status.get("qosClass") == "Guaranteed"),
+    }
+    return {sign: weight for sign, (weight, is_there) in signs.items() if is_there}
 
 
 def _function_name(pod: Object) -> str | None:

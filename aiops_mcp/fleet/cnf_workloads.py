@@ -1,0 +1,159 @@
+"""A cluster's network functions as workloads: what type, how many ready, where, why not. Pure.
+
+Workloads are judged by their pod templates (`cnf_hints`), so that one without any pod shows as
+well; pods that no workload of ours owns are judged themselves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aiops_mcp.analysis.counters import Points
+from aiops_mcp.fleet.cnf_hints import cnf_type, hints_of
+from aiops_mcp.fleet.cnf_kpis import PodKey, kpis_of
+from aiops_mcp.fleet.object_parts import Object, count, items, part, text, whole
+from aiops_mcp.models.cluster import Cluster, CnfType
+from aiops_mcp.models.cnf import CnfPod, CnfWorkload
+
+KINDS = {
+    "Deployment": "/apis/apps/v1/deployments",
+    "StatefulSet": "/apis/apps/v1/statefulsets",
+    "DaemonSet": "/apis/apps/v1/daemonsets",
+}
+
+
+def as_pod(workload: Object) -> Object:
+    """The pod that a workload's template would make, named as the workload."""
+    metadata = part(workload, "metadata")
+    template = part(workload, "spec", "template")
+    named = {"name": metadata.get("name"), "namespace": metadata.get("namespace")}
+    return {
+        "metadata": {**part(template, "metadata"), **named},
+        "spec": part(template, "spec"),
+        "status": {"qosClass": _quality(part(template, "spec"))},
+    }
+
+
+def cnf_workloads(
+    workloads: Mapping[str, Sequence[Object]],
+    pods: Sequence[Object],
+    kpis: Mapping[PodKey, Mapping[str, Points]],
+    cluster: Cluster,
+) -> tuple[CnfWorkload, ...]:
+    """The network functions among a cluster's workloads (by kind) and lone pods."""
+    found: list[CnfWorkload] = []
+    owned: set[int] = set()
+    for kind, objects in workloads.items():
+        for workload in objects:
+            shape = as_pod(workload)
+            type_ = cnf_type(shape)
+            if type_ is None:
+                continue
+            own = [pod for pod in pods if _belongs(pod, workload)]
+            owned.update(map(id, own))
+            found.append(_workload(cluster, kind, type_, workload, shape, own, kpis))
+    for pod in pods:
+        lone = id(pod) not in owned and not _is_of(pod, KINDS)
+        if lone and (type_ := cnf_type(pod)) is not None:
+            found.append(_workload(cluster, "Pod", type_, pod, pod, [pod], kpis))
+    return tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
+
+
+def _workload(
+    cluster: Cluster,
+    kind: str,
+    type_: CnfType,
+    workload: Object,
+    shape: Object,
+    own: Sequence[Object],
+    kpis: Mapping[PodKey, Mapping[str, Points]],
+) -> CnfWorkload:
+    namespace, name = text(workload, "metadata", "namespace"), text(workload, "metadata", "name")
+    pods = tuple(sorted(map(_pod, own), key=lambda pod: (pod.ready, pod.name)))
+    wanted, ready = _replicas(kind, workload, pods)
+    figures = kpis_of([kpis[namespace, pod.name] for pod in pods if (namespace, pod.name) in kpis])
+    containers = items(shape, "spec", "containers")
+    troubles = [f"{ready} of {wanted} ready"] if ready < wanted else []
+    troubles += [f"{pod.name}: {pod.reason}" for pod in pods if pod.reason]
+    troubles += [kpi.trouble for kpi in figures if kpi.trouble]
+    return CnfWorkload(
+        cluster_id=cluster.id,
+        cluster_name=cluster.name,
+        type=type_,
+        namespace=namespace,
+        name=name,
+        kind=kind,
+        replicas_wanted=wanted,
+        replicas_ready=ready,
+        nodes=tuple(sorted({pod.node for pod in pods if pod.node})),
+        image=containers[0].get("image") if containers else None,
+        pods=pods,
+        hints=hints_of(shape),
+        kpis=figures,
+        troubles=tuple(troubles),
+    )
+
+
+def _replicas(kind: str, workload: Object, pods: Sequence[CnfPod]) -> tuple[int, int]:
+    """Wanted and ready."""
+    status = part(workload, "status")
+    if kind == "DaemonSet":
+        return count(status, "desiredNumberScheduled"), count(status, "numberReady")
+    if kind == "Pod":
+        return 1, sum(pod.ready for pod in pods)
+    replicas = whole(part(workload, "spec").get("replicas"))
+    return 1 if replicas is None else replicas, count(status, "readyReplicas")
+
+
+def _belongs(pod: Object, workload: Object) -> bool:
+    """By namespace and the workload's selector, as its controller looks for them."""
+    if text(pod, "metadata", "namespace") != text(workload, "metadata", "namespace"):
+        return False
+    labels = part(pod, "metadata", "labels")
+    wanted = part(workload, "spec", "selector", "matchLabels")
+    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _is_of(pod: Object, kinds: Iterable[str]) -> bool:
+    known = {*kinds, "ReplicaSet"}
+    return any(text(owner, "kind") in known for owner in items(pod, "metadata", "ownerReferences"))
+
+
+def _pod(pod: Object) -> CnfPod:
+    status = part(pod, "status")
+    containers = items(status, "containerStatuses")
+    conditions = items(status, "conditions")
+    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return CnfPod(
+        name=text(pod, "metadata", "name"),
+        node=text(pod, "spec", "nodeName") or None,
+        ready=ready,
+        reason=None if ready else _reason(status, containers, conditions),
+        restarts=sum(count(one, "restartCount") for one in containers),
+    )
+
+
+def _reason(
+    status: Object, containers: Iterable[Object], conditions: Iterable[Object]
+) -> str | None:
+    """Why it is not ready: a container's state says it best; its phase may be Running."""
+    for container in containers:
+        for kind in ("waiting", "terminated"):
+            if reason := text(container, "state", kind, "reason"):
+                return reason
+    for one in conditions:
+        reason, message = text(one, "reason"), text(one, "message")
+        if one.get("status") == "False" and reason:
+            return f"{reason}: {message}" if message else reason
+    return text(status, "reason") or text(status, "phase") or None
+
+
+def _quality(spec: Object) -> str | None:
+    """``Guaranteed`` where every container's limits are its requests, as the kubelet decides."""
+    containers = items(spec, "containers")
+    for container in containers:
+        limits = part(container, "resources", "limits")
+        requests = part(container, "resources", "requests") or limits
+        if not {"cpu", "memory"} <= set(limits):
+            return None
+        if any(requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):
+            return None
+    return "Guaranteed" if containers else None
