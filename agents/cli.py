@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 import typer
 
+from agents.options import Limit, Names
 from agents.output import EXIT_INTERRUPTED, Output
 from aiops_mcp.errors import AiopsError, InputError
 
@@ -158,15 +159,6 @@ def main_options(
     context.obj = Run(Output(as_json=json), server, token, demo)
 
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cluster", "-c", help="Cluster name, id or selector (type=EDGE label.team=ml); repeat."
-    ),
-]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
-
-
 @app.command()
 def query(
     context: typer.Context,
@@ -292,10 +284,12 @@ def output_options_first(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """The entry point of the `aiops` command."""
-    from agents import cli_clusters, cli_servers
+    from agents import cli_clusters, cli_cnf, cli_kubernetes, cli_servers
 
     cli_clusters.register(clusters_app)
     cli_servers.register(app)
+    cli_kubernetes.register(app)
+    cli_cnf.register(app)
     # A closed pipe (| head) is the reader's choice, not an error.
     try:
         app(output_options_first(sys.argv[1:]))

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     ttl_labels: float = Field(default=300.0, ge=0, description="Label names and values, metadata")
     ttl_gpu: float = Field(default=5.0, ge=0, description="GPU telemetry")
     ttl_alerts: float = Field(default=10.0, ge=0, description="Active alerts")
+    ttl_objects: float = Field(default=10.0, ge=0, description="Lists of Kubernetes objects")
     ttl_alert_state: float = Field(
         default=86400.0, ge=0, description="Alerts that were seen to resolve"
     )

@@ -23,7 +23,13 @@ from aiops_mcp.simulation.kubernetes import discovery, faults
 from aiops_mcp.simulation.kubernetes.access import Access, User
 from aiops_mcp.simulation.kubernetes.columns import table
 from aiops_mcp.simulation.kubernetes.execution import converse, run
-from aiops_mcp.simulation.kubernetes.listing import chosen, listed, read_continue
+from aiops_mcp.simulation.kubernetes.listing import (
+    chosen,
+    listed,
+    partial_list,
+    partial_metadata,
+    read_continue,
+)
 from aiops_mcp.simulation.kubernetes.logs import last_lines, life, lines_between
 from aiops_mcp.simulation.kubernetes.proxy import forward
 from aiops_mcp.simulation.kubernetes.resources import Resource, groups_of, resources_of
@@ -220,7 +226,9 @@ class _Server:
 
     async def _read(self, place: Location, request: Request) -> Response:
         query = request.query_params
-        as_table = "as=Table" in request.headers.get("accept", "")
+        accepts = request.headers.get("accept", "")
+        as_table = "as=Table" in accepts
+        only_metadata = "as=PartialObjectMetadata" in accepts and not as_table
         if query.get("watch", "") in ("1", "true"):
             return self._watch(place, query, as_table=as_table)
         now = self._world.now()
@@ -228,14 +236,15 @@ class _Server:
             thing = await run_in_threadpool(self._one, place, now)
             if as_table:
                 return _json(table(place.resource.plural, [thing], now, {}))
-            return _json(thing)
+            return _json(partial_metadata(thing) if only_metadata else thing)
         moment, start = now, 0
         if query.get("continue"):
             moment, start = read_continue(query["continue"], now)
         limit = _whole(query.get("limit", "0"))
         things = await run_in_threadpool(self._objects, place.resource, moment)
         kept = chosen(things, place.namespace, query)
-        return _json(listed(place.resource, kept, moment, start, limit, as_table=as_table))
+        page = listed(place.resource, kept, moment, start, limit, as_table=as_table)
+        return _json(partial_list(page) if only_metadata else page)
 
     def _one(self, place: Location, moment: float) -> Json:
         for thing in self._objects(place.resource, moment):

@@ -76,3 +76,22 @@ def listed(
         "metadata": about,
         "items": items,
     }
+
+
+def partial_metadata(thing: Json) -> Json:
+    """An object of which only the metadata was asked for."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": thing["metadata"],
+    }
+
+
+def partial_list(page: Json) -> Json:
+    """A page of a list of which only the metadata was asked for."""
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": page["metadata"],
+        "items": [partial_metadata(thing) for thing in page["items"]],
+    }
