@@ -90,6 +90,33 @@ class Settings(BaseSettings):
     breaker_probes: int = Field(default=3, ge=1, description="Probes let through when half open")
     retries: int = Field(default=3, ge=0, description="Repeats of a call that is safe to repeat")
 
+    # logs
+    loki_tenant: str | None = Field(
+        default=None, description="X-Scope-OrgID of each Loki whose URL names no ?tenant="
+    )
+    log_max_range: float = Field(
+        default=7 * 86400.0, gt=0, description="Longest range of one log query"
+    )
+    log_broad_range: float = Field(
+        default=3600.0,
+        gt=0,
+        description="Longest range of a log query that names no namespace, pod or application",
+    )
+    log_max_bytes: int = Field(
+        default=50_000_000_000,
+        ge=1,
+        description="Bytes of logs that a query may cover, as the indexes estimate it",
+    )
+    log_max_pods: int = Field(
+        default=20, ge=1, description="Pods read of a cluster without Loki, for one query"
+    )
+    log_pod_bytes: int = Field(
+        default=4_000_000, ge=1024, description="Most read of one container's log"
+    )
+    log_tail_queue: int = Field(
+        default=2000, ge=1, description="Lines a slow reader of a live tail may fall behind"
+    )
+
     # health and discovery
     check_every: dict[ClusterType, float] = Field(
         default={

@@ -5,6 +5,7 @@ and everything above the transport stays the same.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -15,6 +16,7 @@ from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.kubernetes_secrets import KubernetesSecrets
 from aiops_mcp.backends.loki import LokiClient
+from aiops_mcp.backends.loki_tenants import tenancy
 from aiops_mcp.backends.prometheus import PrometheusClient
 from aiops_mcp.backends.tls import TlsSettings
 from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, FileToken
@@ -55,7 +57,15 @@ class NetworkConnect:
     async def loki(
         self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
     ) -> LokiClient:
-        return LokiClient(self._http(await backend_target(cluster, credentials, "loki", url)))
+        target = await backend_target(cluster, credentials, "loki", url)
+        tenants = tenancy(url, self._settings.loki_tenant)
+        target = replace(target, base_url=tenants.base_url)
+        by_tenant = {
+            name: self._http(replace(target, headers={**target.headers, **headers}))
+            for name in tenants.known
+            if (headers := tenants.headers(name))
+        }
+        return LokiClient(self._http(target), tenants, by_tenant)
 
     async def traces(
         self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
