@@ -6,7 +6,7 @@ asking each other. It must not know what a request does.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.topology import WorkloadSpec
@@ -14,11 +14,28 @@ from aiops_mcp.simulation.topology import WorkloadSpec
 INTERVAL = 2.0
 """Seconds between two traced requests at one front door; the others leave no trace."""
 
+_ODD = 0x9E3779B97F4A7C15
+_INVERSE = pow(_ODD, -1, 2**64)
+_MASK = 2**64 - 1
+
+
+def _key(seed: int, cluster: str, service: str) -> int:
+    return key_of("traces", seed, cluster, service)
+
 
 def trace_id_of(seed: int, cluster: str, service: str, number: int) -> str:
     """The trace id, 32 hexadecimal digits, of a front door's request."""
-    high = key_of("trace", seed, cluster, service, number) | 1
-    return f"{high:016x}{key_of('trace/low', high, number):016x}"
+    key = _key(seed, cluster, service)
+    low = (number * _ODD + key) & _MASK
+    return f"{key_of('trace', key, number):016x}{low:016x}"
+
+
+def number_of(seed: int, cluster: str, service: str, trace_id: str) -> int | None:
+    """Which request of a front door has a trace id; ``None``: it is none of its."""
+    key = _key(seed, cluster, service)
+    number = ((int(trace_id[16:], 16) - key) * _INVERSE) & _MASK
+    number = number - 2**64 if number >= 2**63 else number
+    return number if trace_id_of(seed, cluster, service, number) == trace_id else None
 
 
 def started_at(seed: int, cluster: str, service: str, number: int) -> float:
@@ -37,7 +54,7 @@ def requests_between(
             yield number, moment
 
 
-def front_doors(workloads: tuple[WorkloadSpec, ...] | list[WorkloadSpec]) -> list[WorkloadSpec]:
+def front_doors(workloads: Sequence[WorkloadSpec]) -> list[WorkloadSpec]:
     """The services of a cluster that are called from outside: those that no other one calls."""
     called = {callee for work in workloads if work.http for callee in work.http.calls}
     return [work for work in workloads if work.http and work.name not in called]

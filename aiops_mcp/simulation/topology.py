@@ -5,7 +5,7 @@ Plain validated data. It must not know time, incidents or any wire format.
 
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -17,6 +17,7 @@ MIB = 1024.0 * 1024.0
 GIB = 1024.0 * MIB
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet", "CronJob"]
+TraceStore = Literal["tempo", "tempostack", "jaeger"]
 
 
 def _seconds(value: Any) -> Any:
@@ -33,13 +34,32 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RouteSpec(Spec):
+    """One route (``METHOD /path``): its share of the requests, and whom it calls (all at once)."""
+
+    route: str
+    share: float
+    calls: tuple[str, ...] = ()
+    parallel: bool = False
+
+
 class HttpSpec(Spec):
-    """What a service answers: requests a second per pod, median latency, error share."""
+    """What a service answers: requests a second in all, median latency, error share."""
 
     rate: float
     latency_ms: float
     errors: float = 0.001
     calls: tuple[str, ...] = ()
+    routes: tuple[RouteSpec, ...] = Field(min_length=1)
+
+
+class DatabaseSpec(Spec):
+    """A database as its clients' spans name it; the statements belong to their routes in order."""
+
+    system: str
+    name: str
+    latency_ms: float
+    statements: tuple[str, ...] = Field(min_length=1)
 
 
 class WorkloadSpec(Spec):
@@ -61,6 +81,7 @@ class WorkloadSpec(Spec):
     labels: dict[str, str] = Field(default_factory=dict)
     volume_gib: float = 0
     http: HttpSpec | None = None
+    database: DatabaseSpec | None = None
     gpus: int = 0
     mig: bool = False
     process: str = "python3"
@@ -97,8 +118,24 @@ class FlapSpec(Spec):
     away: Seconds
 
 
+class RemoteCallSpec(Spec):
+    """A ``share`` of a service's requests also calls (or ``instead_of`` a local one) one of another
+    cluster."""
+
+    caller: str
+    cluster: str
+    callee: str
+    share: float
+    instead_of: str | None = None
+
+    @property
+    def peer(self) -> str:
+        """The callee as the caller's metrics name it."""
+        return f"{self.callee}.{self.cluster}"
+
+
 class ClusterSpec(Spec):
-    """One cluster as written down."""
+    """One cluster as written down; its nodes' clocks are ``clock_ahead_ms`` ahead of true time."""
 
     name: str
     display_name: str
@@ -113,8 +150,16 @@ class ClusterSpec(Spec):
     gpu_nodes: int = 0
     gpu: GpuSpec | None = None
     stacks: tuple[str, ...]
+    remote_calls: tuple[RemoteCallSpec, ...] = ()
+    clock_ahead_ms: float = 0.0
     away: bool = False
     flaps: FlapSpec | None = None
+
+    @property
+    def trace_store(self) -> TraceStore | None:
+        """What keeps the cluster's traces; ``None``: nothing does."""
+        kept = {"observability": "tempo", "tempostack": "tempostack", "jaeger": "jaeger"}
+        return next((cast("TraceStore", kept[one]) for one in self.stacks if one in kept), None)
 
     @property
     def is_openshift(self) -> bool:
