@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agents.options import DryRun, Name, Yes
 from aiops_mcp.errors import AiopsError, InputError
 
 if TYPE_CHECKING:
     from agents.cli import Run
     from agents.session import Session
-
-Name = Annotated[str, typer.Argument(help="Cluster name or id.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
 
 
 def list_clusters(

@@ -41,6 +41,12 @@ _LOSSES = ("imissed", "rx_nombuf", "rx_errors")
 _COUNTERS = ("rx_packets", "tx_packets", *_LOSSES, "tx_errors")
 
 
+LOSS_QUERY = (
+    f'{{__name__=~"dpdk_(.+_)?({"|".join(_ENDINGS["imissed"] + _ENDINGS["rx_nombuf"])})(_total)?"}}'
+)
+"""Every counter of packets that could not be received."""
+
+
 def pods_query() -> str:
     """Every series that tells of received packets: one a port, with the pod that has it."""
     return f'{{__name__=~"dpdk_(.+_)?({"|".join(_ENDINGS["rx_packets"])})(_total)?"}}'
@@ -80,7 +86,7 @@ def dpdk_stats(series: Iterable[Series], cluster: Cluster, pod: str) -> DpdkStat
         if name in (THROTTLED, PERIODS):
             whole[name].append(points)
             continue
-        field = _field(name)
+        field = field_of(name)
         if field is None:
             continue
         namespace = pod_of(one.metric)[0] or namespace
@@ -105,7 +111,8 @@ def dpdk_stats(series: Iterable[Series], cluster: Cluster, pod: str) -> DpdkStat
     return stats.model_copy(update={"troubles": found, "next_step": step})
 
 
-def _field(name: str) -> str | None:
+def field_of(name: str) -> str | None:
+    """Which of rte_eth_stats' counters a metric is, by its name; null for any other metric."""
     matched = _NAME.fullmatch(name)
     return _BY_ENDING[matched[2]] if matched else None
 
@@ -159,7 +166,7 @@ def _judge(stats: DpdkStats) -> tuple[tuple[str, ...], str | None]:
         for name in (*_LOSSES, "tx_errors"):
             value = getattr(port, f"{name}_per_second")
             if value:
-                found.append(f"port {port.port}: {name} {value:.4g}/s")
+                found.append(f"port {port.port}: {name} {value:,.0f}/s")
     throttled = stats.cpu_throttled_percent or 0.0
     is_cut = throttled > THROTTLED_PERCENT
     is_busy = (stats.busy_percent or 0.0) > BUSY_PERCENT

@@ -6,9 +6,8 @@ well; pods that no workload of ours owns are judged themselves.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from aiops_mcp.analysis.counters import Points
 from aiops_mcp.fleet.cnf_hints import cnf_type, hints_of
-from aiops_mcp.fleet.cnf_kpis import PodKey, kpis_of
+from aiops_mcp.fleet.cnf_kpis import Figures, PodKey, kpis_of
 from aiops_mcp.fleet.object_parts import Object, count, items, part, text, whole
 from aiops_mcp.models.cluster import Cluster, CnfType
 from aiops_mcp.models.cnf import CnfPod, CnfWorkload
@@ -35,7 +34,7 @@ def as_pod(workload: Object) -> Object:
 def cnf_workloads(
     workloads: Mapping[str, Sequence[Object]],
     pods: Sequence[Object],
-    kpis: Mapping[PodKey, Mapping[str, Points]],
+    kpis: Mapping[PodKey, Figures],
     cluster: Cluster,
 ) -> tuple[CnfWorkload, ...]:
     """The network functions among a cluster's workloads (by kind) and lone pods."""
@@ -44,10 +43,12 @@ def cnf_workloads(
     for kind, objects in workloads.items():
         for workload in objects:
             shape = as_pod(workload)
+            own = [pod for pod in pods if _belongs(pod, workload)]
+            # What admission webhooks inject (VFs, networks) stands in the pods alone.
+            shape = next((each for each in (shape, *own[:1]) if cnf_type(each)), shape)
             type_ = cnf_type(shape)
             if type_ is None:
                 continue
-            own = [pod for pod in pods if _belongs(pod, workload)]
             owned.update(map(id, own))
             found.append(_workload(cluster, kind, type_, workload, shape, own, kpis))
     for pod in pods:
@@ -64,7 +65,7 @@ def _workload(
     workload: Object,
     shape: Object,
     own: Sequence[Object],
-    kpis: Mapping[PodKey, Mapping[str, Points]],
+    kpis: Mapping[PodKey, Figures],
 ) -> CnfWorkload:
     namespace, name = text(workload, "metadata", "namespace"), text(workload, "metadata", "name")
     pods = tuple(sorted(map(_pod, own), key=lambda pod: (pod.ready, pod.name)))

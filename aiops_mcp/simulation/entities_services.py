@@ -1,5 +1,6 @@
 """What programs tell of themselves: services, GPUs, model servers, network functions."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from aiops_mcp.simulation.entities import Entity, Scene, pod_sizes
@@ -125,8 +126,11 @@ def dpdk(scene: Scene, job: str) -> Iterator[Entity]:
 
 
 def vfs(scene: Scene, job: str) -> Iterator[Entity]:
+    taken: Counter[str] = Counter()
     for pod in scene.cluster.inventory.pods:
-        for number in range(pod.work.vfs):
+        first = taken[pod.node.name]
+        taken[pod.node.name] += pod.work.vfs
+        for number in range(first, first + pod.work.vfs):
             labels = {
                 "pf": "ens3f0",
                 "vf": str(number),
@@ -137,7 +141,19 @@ def vfs(scene: Scene, job: str) -> Iterator[Entity]:
             yield Entity(f"{pod.name}/{number}", target, labels, {"rate": 2e7})
 
 
-def cnf(scene: Scene, job: str) -> Iterator[Entity]:
+def amfs(scene: Scene, job: str) -> Iterator[Entity]:
+    return _functions(scene, job, "AMF")
+
+
+def smfs(scene: Scene, job: str) -> Iterator[Entity]:
+    return _functions(scene, job, "SMF")
+
+
+def upfs(scene: Scene, job: str) -> Iterator[Entity]:
+    return _functions(scene, job, "UPF")
+
+
+def _functions(scene: Scene, job: str, cnf: str) -> Iterator[Entity]:
     for pod in scene.cluster.inventory.pods:
-        if pod.work.cnf in ("AMF", "SMF", "UPF"):
+        if pod.work.cnf == cnf:
             yield scene.served(pod, job, {}, {"rate": 2.0})
