@@ -41,6 +41,27 @@ def get(
     run.ask("find_resources", arguments)
 
 
+def unhealthy(
+    context: typer.Context,
+    cluster: Names = None,
+    namespace: Namespace = None,
+    kind: Annotated[str | None, typer.Option(help="Only Pod, Node, Deployment, …")] = None,
+    severity: Annotated[str | None, typer.Option(help="CRITICAL, WARNING or INFO.")] = None,
+    limit: Limit = None,
+) -> None:
+    """What is not well in the fleet and why, worst first."""
+    run: Run = context.obj
+    arguments = {
+        "clusters": cluster,
+        "namespace": namespace,
+        "kind": kind,
+        "severity": severity.upper() if severity else None,
+        "limit": limit,
+    }
+    run.ask("list_unhealthy", arguments)
+
+
 def register(app: typer.Typer) -> None:
     """Put the commands under ``aiops``."""
     app.command("get")(get)
+    app.command("unhealthy")(unhealthy)

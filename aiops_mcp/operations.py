@@ -9,6 +9,7 @@ from aiops_mcp.capabilities import (
     credentials,
     gpu_health,
     importing,
+    kubernetes_health,
     metric_catalogue,
     registration,
     silences,
@@ -37,6 +38,7 @@ _DECLARING = (
     alert_rules,
     silences,
     gpu_health,
+    kubernetes_health,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(

@@ -32,7 +32,7 @@ def digest_resources(request: "ResourceSearch", answer: ResourceList) -> Digest:
     if by_restarts and len(items) < len(answer.items):
         total = answer.start + len(items)  # the rest never restarted
     return Digest(
-        headline=_headline(request, answer, items, by_restarts=by_restarts),
+        headline=_headline(answer, items, by_restarts=by_restarts),
         columns=shape.columns,
         rows=tuple(rows),
         coverage=coverage_line(answer.coverage),
@@ -118,7 +118,6 @@ def _restarted(items: Sequence[ObjectRow]) -> tuple[ObjectRow, ...]:
 
 
 def _headline(
-    request: "ResourceSearch",
     answer: ResourceList,
     items: Sequence[ObjectRow],
     *,

@@ -5,7 +5,7 @@ error. Knows no kind by name, and judges nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -170,6 +170,19 @@ async def read_pages(
                 drop()
                 restarts = page.restarts
             take(page)
+
+
+def refusal_notes(told: Iterable[tuple[str, Sequence[str]]]) -> tuple[str, ...]:
+    """What clusters could not read, each reason once with the clusters it holds for."""
+    places: dict[str, list[str]] = {}
+    for cluster_name, refusals in told:
+        for refusal in refusals:
+            places.setdefault(refusal, []).append(cluster_name)
+    return tuple(f"{refusal} ({_some(names)})" for refusal, names in places.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _reason(error: BackendError) -> str:

@@ -1,10 +1,12 @@
 """Kubernetes objects of the whole fleet, reading only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.object_search import Search, search_objects
+from aiops_mcp.fleet.unhealthy import read_unhealthy
+from aiops_mcp.models.findings import UnhealthyList
 from aiops_mcp.models.objects import ResourceList
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Progress, no_progress
@@ -29,5 +31,25 @@ class FleetObjects:
             principal,
             seconds=self._settings.query_timeout,
             ttl=self._settings.ttl_objects,
+            progress=progress,
+        )
+
+    async def unhealthy(
+        self,
+        selection: Sequence[str] = (),
+        *,
+        principal: Principal,
+        namespace: str | None = None,
+        progress: Progress = no_progress,
+    ) -> UnhealthyList:
+        """All that is not well, worst first."""
+        return await read_unhealthy(
+            self._fleet,
+            selection,
+            principal,
+            namespace=namespace,
+            seconds=self._settings.query_timeout,
+            ttl=self._settings.ttl_objects,
+            clock=self._clock,
             progress=progress,
         )
