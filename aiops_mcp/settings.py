@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     health_history_days: int = Field(default=7, ge=1, description="Health checks are kept so long")
     credentials_warn_days: int = Field(default=7, ge=0, description="Warn so early of expiry")
     alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
+    trace_poll_every: float = Field(
+        default=30.0, gt=0, description="Time between looks for traces that failed"
+    )
 
     # what is kept in the cache
     ttl_instant_query: float = Field(default=30.0, ge=0, description="Instant queries")
@@ -152,6 +155,8 @@ class Settings(BaseSettings):
     ttl_alert_state: float = Field(
         default=86400.0, ge=0, description="Alerts that were seen to resolve"
     )
+    ttl_trace_search: float = Field(default=15.0, ge=0, description="Searches for traces")
+    ttl_traces: float = Field(default=600.0, ge=0, description="Traces that are complete")
     cache_bytes: int = Field(
         default=128 * 1024 * 1024, ge=0, description="Most memory the answer cache may hold"
     )
