@@ -1,10 +1,60 @@
-"""Logs of the whole fleet: Loki where a cluster has one, pod logs where it has none."""
+"""Logs of the whole fleet: Loki where a cluster has one, pod logs where it has none.
 
-from collections.abc import Callable
+A query is parsed and its cost judged before anybody is asked. Merging is in `log_merge`, the live
+tail in `log_tail`. Knows no surface.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from aiops_mcp.fleet.fleet import Fleet
+from aiops_mcp.errors import LokiNotAvailable
+from aiops_mcp.fleet import log_cost
+from aiops_mcp.fleet.access import Access
+from aiops_mcp.fleet.fleet import CacheRule, Fleet
+from aiops_mcp.fleet.log_answer import LogAsked, log_answer, names_answer, source_of
+from aiops_mcp.fleet.log_loki import (
+    LogsTold,
+    Wanted,
+    loki_bytes,
+    loki_lines,
+    loki_names,
+    loki_series,
+)
+from aiops_mcp.fleet.log_merge import Place, read_place
+from aiops_mcp.fleet.log_pod_names import POD_LABELS, pod_label_values
+from aiops_mcp.fleet.log_pods import Bounds, PodQuery, check_pods_can, pod_lines
+from aiops_mcp.fleet.selection import Selection
+from aiops_mcp.logql import to_text
+from aiops_mcp.models.logs import LogAnswer, LogDirection, LogNames, LogSource
+from aiops_mcp.models.nanoseconds import SECOND
+from aiops_mcp.models.principal import Principal
+from aiops_mcp.operation import Progress, no_progress
 from aiops_mcp.settings import Settings
+
+MAX_LIMIT = 5000
+BACKEND = "logs"
+DEFAULT_SECONDS = 3600.0
+LABELS_SECONDS = 6 * 3600.0
+ESTIMATE_SHARE = 0.25
+"""Of the time a cluster has, what estimating bytes may take before the query itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """What is asked for; times are nanoseconds, ``step`` (of a metric) seconds.
+
+    Without ``start`` a metric query is asked at one moment, a log query over the last hour.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    step: float | None = None
+    limit: int = 100
+    direction: LogDirection = LogDirection.BACKWARD
+    tenant: str | None = None
+    cursor: str | None = None
 
 
 class FleetLogs:
@@ -14,3 +64,162 @@ class FleetLogs:
         self._fleet = fleet
         self._settings = settings
         self._clock = clock
+
+    async def query(
+        self,
+        query: str,
+        *,
+        selection: Sequence[str] = (),
+        principal: Principal,
+        within: LogRange = LogRange(),
+        timeout: float | None = None,
+        progress: Progress = no_progress,
+    ) -> LogAnswer:
+        """Lines of the chosen clusters merged by time, or the series of a metric query.
+
+        Raises:
+            InvalidLogql: with the position; InputError: a range or cursor that cannot be;
+            QueryTooExpensive; ClusterNotFound; LokiNotAvailable: no cluster asked has what the
+            query needs; and the failure when no cluster answered.
+        """
+        question = log_cost.read_question(query)
+        span = log_cost.span_of(within.start, within.end, self._clock(), default=DEFAULT_SECONDS)
+        is_instant = question.is_metric and within.start is None and within.step is None
+        judged = log_cost.Span(span.end - 1, span.end, span.now) if is_instant else span
+        log_cost.check(question, judged, self._settings)
+        began = asyncio.get_running_loop().time()
+        chosen = await self._fleet.choose(selection, principal)
+        await self._judge(question, judged, chosen, within.tenant, began)
+        step, notes = log_cost.step_of(within.step, span)
+        after = read_place(within.cursor) if within.cursor else None
+        wanted = _wanted(question.text, span, within, after)
+
+        async def ask(access: Access) -> LogsTold:
+            if source_of(access.cluster) is LogSource.LOKI:
+                client = await access.loki()
+                if question.is_metric:
+                    return await loki_series(client, wanted, None if is_instant else step, timeout)
+                return await loki_lines(client, wanted, timeout)
+            lines = PodQuery(
+                check_pods_can(question.node, access.cluster.name), access.cluster.name
+            )
+            bounds = Bounds(self._settings.log_max_pods, self._settings.log_pod_bytes)
+            return await pod_lines(await access.kubernetes(), lines, wanted, bounds, span.now)
+
+        answer = await self._fleet.ask_chosen(
+            chosen, ask, backend=BACKEND, deadline=timeout, progress=progress, began=began
+        )
+        answer.raise_if_nobody_answered()
+        asked = LogAsked(
+            question,
+            span,
+            within.limit,
+            within.direction,
+            after,
+            None if is_instant else step,
+            notes,
+        )
+        return log_answer(answer, asked)
+
+    async def labels(
+        self,
+        label: str | None = None,
+        *,
+        selection: Sequence[str] = (),
+        principal: Principal,
+        query: str | None = None,
+        within: LogRange = LogRange(),
+        progress: Progress = no_progress,
+    ) -> LogNames:
+        """Names of labels, or the values of ``label``, over the last six hours by default.
+
+        ``query`` is a selector that the streams must fit. Raises as `query`.
+        """
+        if query is not None:
+            log_cost.read_question(query)
+        span = log_cost.span_of(within.start, within.end, self._clock(), default=LABELS_SECONDS)
+
+        async def ask(access: Access) -> tuple[tuple[str, ...], list[str]]:
+            if source_of(access.cluster) is LogSource.LOKI:
+                return await loki_names(
+                    await access.loki(),
+                    label,
+                    start=span.start,
+                    end=span.end,
+                    query=query,
+                    tenant=within.tenant,
+                )
+            if label is None:
+                return POD_LABELS, []
+            return await pod_label_values(await access.kubernetes(), label, query, access.cluster)
+
+        recent = within.start is None and within.end is None
+        # Callers a moment apart share an answer about "the last six hours".
+        times = () if recent else (span.start, span.end)
+        answer = await self._fleet.ask(
+            selection,
+            ask,
+            principal=principal,
+            backend=BACKEND,
+            cache=CacheRule(
+                ("log labels", label, query, within.tenant, *times), self._settings.ttl_labels
+            ),
+            progress=progress,
+        )
+        answer.raise_if_nobody_answered()
+        return names_answer(answer)
+
+    async def _judge(
+        self,
+        question: log_cost.LogQuestion,
+        span: log_cost.Span,
+        chosen: Selection,
+        tenant: str | None,
+        began: float,
+    ) -> None:
+        """Refuse what the indexes say is too much; a cluster that does not say counts nothing.
+
+        Raises:
+            QueryTooExpensive: with the time that may be asked instead.
+            LokiNotAvailable: a metric query, and no cluster chosen has a Loki.
+        """
+        lokis = Selection(tuple(c for c in chosen.asked if source_of(c) is LogSource.LOKI))
+        if question.is_metric and chosen.asked and not lokis.asked:
+            raise LokiNotAvailable(
+                "A metric query over logs needs a Loki, and none of the clusters asked has one.",
+                "Ask for the lines themselves, or set loki_url with update_cluster.",
+            )
+        selectors = tuple(dict.fromkeys(to_text(use.selector) for use in question.uses))
+        start = span.start - question.looks_back
+        # To the minute, so that callers a moment apart share the estimate.
+        key = (selectors, tenant, start // (60 * SECOND), span.end // (60 * SECOND))
+
+        async def ask(access: Access) -> int:
+            return await loki_bytes(await access.loki(), selectors, start, span.end, tenant)
+
+        patience = min(self._settings.check_timeout.values())
+        answer = await self._fleet.ask_chosen(
+            lokis,
+            ask,
+            backend=BACKEND,
+            deadline=patience * ESTIMATE_SHARE,
+            cache=CacheRule(("log bytes", *key), self._settings.ttl_range_query_short),
+            began=began,
+        )
+        sizes = {one.cluster.name: one.value or 0 for one in answer.succeeded()}
+        log_cost.check_bytes(question, span, sizes, self._settings)
+
+
+def _wanted(query: str, span: log_cost.Span, within: LogRange, after: Place | None) -> Wanted:
+    """What each cluster is asked: one line more than the limit, from where a page ended."""
+    start, end, shown = span.start, span.end, 0
+    if after is not None:
+        # More equal times than can be asked for at once are stepped past.
+        step_past = after.shown >= MAX_LIMIT - 1
+        shown = 0 if step_past else after.shown
+        if within.direction is LogDirection.BACKWARD:
+            end = min(end, after.ns + (0 if step_past else 1))
+        else:
+            start = max(start, after.ns + (1 if step_past else 0))
+    count = min(within.limit + 1 + shown, MAX_LIMIT)
+    return Wanted(query, start, end, count, within.direction, within.tenant)
