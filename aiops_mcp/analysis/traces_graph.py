@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from aiops_mcp.analysis.traces_assembly import NOBODY, AssembledTrace
+from aiops_mcp.analysis.traces_groups import percentile
 from aiops_mcp.models.spans import SpanStatus
 from aiops_mcp.models.traces import ServiceCall
 
@@ -40,15 +39,15 @@ def service_calls(traces: Iterable[AssembledTrace]) -> tuple[ServiceCall, ...]:
 
 
 def _call(caller: str, callee: str, edge: _Edge) -> ServiceCall:
-    p50, p95 = np.percentile(edge.durations, [50, 95])
-    count = len(edge.durations)
+    durations = sorted(edge.durations)
+    count = len(durations)
     return ServiceCall(
         caller=caller,
         callee=callee,
         calls=count,
         errors=edge.errors,
         error_rate=edge.errors / count,
-        p50_ms=float(p50),
-        p95_ms=float(p95),
+        p50_ms=percentile(durations, 0.5),
+        p95_ms=percentile(durations, 0.95),
         clusters=tuple(sorted(edge.clusters)),
     )

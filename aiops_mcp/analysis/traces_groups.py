@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from aiops_mcp.models.spans import FoundTrace
 
 
@@ -92,6 +90,15 @@ def group(hits: Sequence[UnitedHit]) -> list[HitGroup]:
 
 
 def _group(root: tuple[str | None, str | None], found: Sequence[UnitedHit]) -> HitGroup:
-    durations = [one.hit.duration_ns / 1e6 for one in found]
-    p50, p95 = np.percentile(durations, [50, 95])
-    return HitGroup(root[0], root[1], tuple(found), float(p50), float(p95))
+    durations = sorted(one.hit.duration_ns / 1e6 for one in found)
+    return HitGroup(
+        root[0], root[1], tuple(found), percentile(durations, 0.5), percentile(durations, 0.95)
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which ``share`` of the ascending values lie, between neighbours linearly."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
