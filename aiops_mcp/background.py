@@ -15,6 +15,7 @@ from aiops_mcp.errors import StorageFailed
 from aiops_mcp.events.bus import EventBus
 from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.leases import Lease
+from aiops_mcp.fleet.trace_watcher import TraceWatcher, failed_traces
 from aiops_mcp.models.alerts import Alert
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.storage.leases import LeaseTable
@@ -38,6 +39,13 @@ class Leases:
 
 def start_background(context: Context, bus: EventBus, leases: Leases) -> list[asyncio.Task[None]]:
     """Start every piece of background work; the caller cancels the tasks."""
+    trace_watcher = TraceWatcher(
+        failed_traces(context.traces),
+        bus,
+        context.clock,
+        every=context.settings.trace_poll_every,
+        ours=leases.lease("traces").held,
+    )
     settings = context.settings
     alert_lease = leases.lease("alerts")
 
@@ -60,6 +68,7 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
     return [
         asyncio.create_task(context.watcher.run(), name="health watcher"),
         asyncio.create_task(alerts.run(), name="alert watcher"),
+        asyncio.create_task(trace_watcher.run(), name="trace watcher"),
         asyncio.create_task(_prune(context), name="pruning"),
     ]
 
