@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     credentials_warn_days: int = Field(default=7, ge=0, description="Warn so early of expiry")
     alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
     trace_poll_every: float = Field(
-        default=30.0, gt=0, description="Time between looks for traces that failed"
+        default=20.0, gt=0, description="Time between looks for traces that failed"
     )
 
     # what is kept in the cache
