@@ -14,7 +14,13 @@ from typing import Any, Protocol, TypeVar
 from aiops_mcp.backends.gpu_nodes import gpu_nodes
 from aiops_mcp.errors import BackendError, BackendRefused, ClusterUnreachable, DiscoveryFailed
 from aiops_mcp.fleet.cnf_hints import cnf_types
-from aiops_mcp.fleet.services import FoundServices, find_services
+from aiops_mcp.fleet.services import (
+    FoundServices,
+    Instance,
+    find_services,
+    first_tenants,
+    needs_tenant,
+)
 from aiops_mcp.models.cluster import Cluster, ClusterCapabilities, ClusterEndpoints, Platform
 
 T = TypeVar("T")
@@ -91,7 +97,8 @@ async def discover(kubernetes: ClusterApi, cluster: Cluster) -> Discovered:
             "Store credentials that may list nodes, services and pods.",
         ) from next(iter(notes.refused.values()))
     platform, platform_version = await _platform(kubernetes, cluster, groups, version)
-    found = find_services(services, cluster.api_server_url)
+    tenants = await _tenants(kubernetes) if needs_tenant(services) else {}
+    found = find_services(services, cluster.api_server_url, tenants)
     return Discovered(
         capabilities=_capabilities(cluster, nodes, pods, groups, found),
         endpoints=found.endpoints,
@@ -145,6 +152,18 @@ def _gpus(nodes: Iterable[Object]) -> tuple[int, tuple[str, ...]]:
 async def _groups(kubernetes: ClusterApi) -> frozenset[str]:
     answer = await kubernetes.get("/apis")
     return frozenset(str(group.get("name")) for group in answer.get("groups") or ())
+
+
+async def _tenants(kubernetes: ClusterApi) -> dict[Instance, str]:
+    """The tenants of Tempo's gateways; nothing where that may not be read."""
+    found: dict[Instance, str] = {}
+    for kind in ("tempostacks", "tempomonolithics"):
+        try:
+            answer = await kubernetes.get(f"/apis/tempo.grafana.com/v1alpha1/{kind}")
+        except BackendRefused:
+            continue
+        found.update(first_tenants(answer.get("items") or ()))
+    return found
 
 
 async def _platform(

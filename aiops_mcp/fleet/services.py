@@ -1,14 +1,16 @@
-"""Which of a cluster's services is its Prometheus, Alertmanager, Loki and Tempo. Pure.
+"""Which of a cluster's services is its Prometheus, Alertmanager, Loki, and Tempo or Jaeger. Pure.
 
 Takes Kubernetes Service objects and answers URLs through the API server's service proxy, where the
-cluster's own credentials apply. Names, labels and ports are those of OpenShift's monitoring, the
-Prometheus operator and the charts of Prometheus, Thanos, Loki and Tempo; higher scores are the more
-complete view (Thanos over one Prometheus, a gateway over a single store).
+cluster's own credentials apply. Names, labels and ports are those of OpenShift's monitoring, of the
+operators of Prometheus, Tempo and Jaeger, and of the charts of Prometheus, Thanos, Loki, Tempo and
+Jaeger; higher scores are the more complete view (Thanos over one Prometheus, a gateway over a
+single store).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from aiops_mcp.backends.credentials import service_proxy_url
 from aiops_mcp.models.cluster import ClusterEndpoints
@@ -20,7 +22,8 @@ Object = Mapping[str, Any]
 class Rule:
     """A service of this kind: by ``name``, a part of the name, or ``app.kubernetes.io/name``.
 
-    ``ports`` are tried in order, by number or name; ``path`` is appended to the URL.
+    ``ports`` are tried in order, by number or name; ``path`` is appended to the URL. Where it names
+    a ``{tenant}``, the service counts only when its tenant is known.
     """
 
     backend: str
@@ -44,6 +47,7 @@ class Rule:
 
 
 _QUERY = (9090, "http", "web", "http-web", 10902)
+_JAEGER = (16686, "http-query", "query-http", "https-query", "query")
 _RULES = (
     Rule("thanos", 100, (9091,), name="thanos-querier", namespace="openshift-monitoring"),
     Rule("prometheus", 90, (9091,), name="prometheus-k8s", namespace="openshift-monitoring"),
@@ -76,13 +80,33 @@ _RULES = (
     Rule("loki", 60, (3100, "http-metrics"), label="loki", component="single-binary"),
     Rule("loki", 50, (3100, "http-metrics"), label="loki", component="read"),
     Rule("loki", 40, (3100, "http-metrics"), name="loki"),
+    # A TempoStack with a gateway lets nobody else to its query-frontend.
+    Rule(
+        "tempo",
+        100,
+        (8080, "public"),
+        label="tempo",
+        component="gateway",
+        path="/api/traces/v1/{tenant}/tempo",
+    ),
     Rule("tempo", 80, (3200, "http"), label="tempo", component="query-frontend"),
     Rule("tempo", 60, (3200, "tempo-prom-metrics", "http"), label="tempo"),
     Rule("tempo", 50, (3200, "http"), name="tempo"),
+    Rule("tempo", 45, _JAEGER, component="service-query"),
+    Rule("tempo", 44, _JAEGER, label="jaeger", component="query"),
+    Rule("tempo", 43, _JAEGER, label="jaeger"),
+    Rule("tempo", 42, _JAEGER, suffix="jaeger-query"),
+    Rule("tempo", 40, _JAEGER, name="jaeger"),
 )
 _OTHER_COMPONENTS = frozenset(
     {"pushgateway", "node-exporter", "metrics", "exporter", "operator", "store", "compact", "ruler"}
 )
+_SERVING_CERT = "service.beta.openshift.io/serving-cert-secret-name"
+
+Instance = tuple[str, str]
+"""Namespace and name of what an operator was told to run."""
+
+NO_TENANTS: Mapping[Instance, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +124,37 @@ class _Candidate:
     url: str
 
 
-def find_services(services: Iterable[Object], api_server_url: str) -> FoundServices:
-    """The best service for each backend, as service-proxy URLs."""
+def needs_tenant(services: Iterable[Object]) -> bool:
+    """Whether one of them can only be used with the name of a tenant."""
+    tenanted = [rule for rule in _RULES if "{tenant}" in rule.path]
+    return any(rule.fits(*_identity(service)) for service in services for rule in tenanted)
+
+
+def first_tenants(stacks: Iterable[Object]) -> dict[Instance, str]:
+    """The first tenant of each TempoStack or TempoMonolithic that has any."""
+    found: dict[Instance, str] = {}
+    for stack in stacks:
+        metadata: Object = stack.get("metadata") or {}
+        spec: Object = stack.get("spec") or {}
+        tenants: Object = spec.get("tenants") or spec.get("multitenancy") or {}
+        for tenant in tenants.get("authentication") or ():
+            if name := tenant.get("tenantName"):
+                found[metadata.get("namespace", ""), metadata.get("name", "")] = str(name)
+                break
+    return found
+
+
+def find_services(
+    services: Iterable[Object],
+    api_server_url: str,
+    tenants: Mapping[Instance, str] = NO_TENANTS,
+) -> FoundServices:
+    """The best service for each backend, as service-proxy URLs; ``tenants`` as `first_tenants`."""
     best: dict[str, _Candidate] = {}
     has_thanos = False
     for service in services:
         for rule in _RULES:
-            candidate = _candidate(service, rule, api_server_url)
+            candidate = _candidate(service, rule, api_server_url, tenants)
             if candidate is None:
                 continue
             has_thanos = has_thanos or rule.backend == "thanos"
@@ -117,11 +165,16 @@ def find_services(services: Iterable[Object], api_server_url: str) -> FoundServi
     return FoundServices(ClusterEndpoints(**urls), has_thanos)
 
 
-def _candidate(service: Object, rule: Rule, api_server_url: str) -> _Candidate | None:
+def _identity(service: Object) -> tuple[str, str, Mapping[str, str]]:
     metadata: Object = service.get("metadata") or {}
+    return metadata.get("namespace", ""), metadata.get("name", ""), metadata.get("labels") or {}
+
+
+def _candidate(
+    service: Object, rule: Rule, api_server_url: str, tenants: Mapping[Instance, str]
+) -> _Candidate | None:
     spec: Object = service.get("spec") or {}
-    labels: Mapping[str, str] = metadata.get("labels") or {}
-    namespace, name = metadata.get("namespace", ""), metadata.get("name", "")
+    namespace, name, labels = _identity(service)
     if _component(labels) in _OTHER_COMPONENTS or not rule.fits(namespace, name, labels):
         return None
     port = _port(spec.get("ports") or (), rule.ports)
@@ -129,9 +182,21 @@ def _candidate(service: Object, rule: Rule, api_server_url: str) -> _Candidate |
         return None
     # A headless service has no address of its own; prefer one that has.
     score = rule.score - (5 if spec.get("clusterIP") == "None" else 0)
-    scheme = "https" if _is_tls(port, namespace) else "http"
+    scheme = "https" if _is_tls(port, namespace) or _has_serving_cert(service) else "http"
     url = service_proxy_url(api_server_url, namespace, name, int(port["port"]), scheme=scheme)
-    return _Candidate(score, rule.backend, url + rule.path)
+    path = rule.path
+    if "{tenant}" in path:
+        tenant = tenants.get((namespace, labels.get("app.kubernetes.io/instance", "")))
+        if tenant is None:
+            return None
+        path = path.replace("{tenant}", quote(tenant, safe=""))
+    return _Candidate(score, rule.backend, url + path)
+
+
+def _has_serving_cert(service: Object) -> bool:
+    """OpenShift was asked for a certificate to serve with."""
+    metadata: Object = service.get("metadata") or {}
+    return _SERVING_CERT in (metadata.get("annotations") or {})
 
 
 def _component(labels: Mapping[str, str]) -> str:
