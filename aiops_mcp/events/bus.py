@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aiops_mcp.models.events import Event
+from aiops_mcp.events.log import EventLog
+from aiops_mcp.models.events import Event, Notice
 
 Listener = Callable[[Event], Awaitable[None]]
+NoticeListener = Callable[[Notice], None]
 Unsubscribe = Callable[[], None]
 
 
@@ -18,4 +20,34 @@ class EventBus(Protocol):
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
         """Call the listener with every later event, in order, until unsubscribed."""
+        ...
+
+
+class LiveBus(EventBus, Protocol):
+    """A bus as the application owns it: with a memory, and an end."""
+
+    @property
+    def log(self) -> EventLog:
+        """The last events, in the order in which listeners get them."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether other processes hear what is published here, and the other way round."""
+        ...
+
+    def on_notice(self, listener: NoticeListener) -> Unsubscribe:
+        """Call the listener with gaps and announcements; it must return at once."""
+        ...
+
+    async def announce(self, notice: Notice) -> None:
+        """Tell all listeners of all processes."""
+        ...
+
+    async def settle(self) -> None:
+        """Return when every listener has dealt with everything published so far."""
+        ...
+
+    async def close(self) -> None:
+        """End every subscription, and what the bus stands on."""
         ...

@@ -7,17 +7,23 @@ listener. A failing listener is logged and goes on with the next event.
 import asyncio
 import logging
 
-from aiops_mcp.events.bus import Listener, Unsubscribe
-from aiops_mcp.models.events import Event
+from aiops_mcp.events.bus import Listener, NoticeListener, Unsubscribe
+from aiops_mcp.events.log import EventLog
+from aiops_mcp.models.events import Event, Notice, NoticeKind
 
 _log = logging.getLogger(__name__)
 
 
 class MemoryBus:
-    """An ``EventBus`` in memory. ``queue_size`` is how many events wait for one listener."""
+    """A ``LiveBus`` in memory. ``queue_size`` is how many events wait for one listener."""
 
-    def __init__(self, *, queue_size: int = 1000) -> None:
+    connected = True
+    """There is nobody else to be connected with."""
+
+    def __init__(self, *, queue_size: int = 1000, log: EventLog | None = None) -> None:
+        self.log = log or EventLog()
         self._queue_size = queue_size
+        self._notice_listeners: list[NoticeListener] = []
         self._subscriptions: dict[int, _Subscription] = {}
         self._next_id = 0
         self._dropped_by_gone = 0
@@ -29,8 +35,32 @@ class MemoryBus:
         return self._dropped_by_gone + living
 
     async def publish(self, event: Event) -> None:
+        self.deliver(event)
+
+    def deliver(self, event: Event, sequence: str | None = None) -> None:
+        """Keep an event in the log, by its number where it has one, and hand it out."""
+        self.log.append(event, sequence)
         for subscription in self._subscriptions.values():
             subscription.put(event)
+
+    def on_notice(self, listener: NoticeListener) -> Unsubscribe:
+        self._notice_listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._notice_listeners:
+                self._notice_listeners.remove(listener)
+
+        return unsubscribe
+
+    async def announce(self, notice: Notice) -> None:
+        self.tell(notice)
+
+    def tell(self, notice: Notice) -> None:
+        """Tell the listeners of this process."""
+        if notice.kind is NoticeKind.GAP:
+            _log.warning("events were lost: %s", notice.text)
+        for listener in tuple(self._notice_listeners):
+            listener(notice)
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
         identity = self._next_id

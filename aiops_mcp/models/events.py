@@ -37,3 +37,30 @@ class Event(Entity):
     cluster_name: str | None = None
     timestamp: Timestamp
     payload: dict[str, Any] = Field(default_factory=dict)
+
+
+class Subscription(Entity):
+    """What a client wants to hear of; an empty list stands for everything.
+
+    ``cluster_filter`` holds names or ids. An event that belongs to no cluster, or names no
+    namespace, passes no filter on them.
+    """
+
+    event_types: tuple[EventType, ...] = ()
+    cluster_filter: tuple[str, ...] = ()
+    namespace_filter: tuple[str, ...] = ()
+
+
+class NoticeKind(StrEnum):
+    GAP = "gap"
+    """Events were lost on the way; ``dropped`` is how many, ``None`` where nobody knows."""
+    NOTICE = "notice"
+    """An administrator has something to say."""
+
+
+class Notice(Entity):
+    """What listeners and their clients are told beside events."""
+
+    kind: NoticeKind
+    text: str
+    dropped: int | None = None
