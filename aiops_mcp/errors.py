@@ -23,6 +23,8 @@
         ├── CircuitOpen              CLUSTER_UNREACHABLE 503
         ├── LokiNotAvailable  TempoNotAvailable  503
         ├── BackendRefused           the backend understood and said no
+        │   ├── BackendRejected      VALIDATION_FAILED 422: for what was asked
+        │   └── BackendUnauthorized  CREDENTIALS_INVALID 400
         ├── BackendMisbehaved        it answered, but not in its own protocol
         └── QueryTimeout             504
 
@@ -253,6 +255,13 @@ class BackendRefused(BackendError):
     ) -> None:
         super().__init__(message, hint, details=details)
         self.http_status = http_status
+
+
+class BackendRejected(BackendRefused):
+    """400, 413, 414 or 422 from the backend: what was asked is wrong, wherever it is asked."""
+
+    code = "VALIDATION_FAILED"
+    status = 422
 
 
 class BackendUnauthorized(BackendRefused):

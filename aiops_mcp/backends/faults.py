@@ -17,6 +17,7 @@ from aiops_mcp.errors import (
     BackendError,
     BackendMisbehaved,
     BackendRefused,
+    BackendRejected,
     BackendUnauthorized,
     ClusterUnreachable,
     QueryTimeout,
@@ -277,7 +278,8 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
             "Use https:// in the URL.",
             details={**details, "fault": "plain_to_tls"},
         )
-    return BackendRefused(
+    kind = BackendRejected if status in _REJECTIONS else BackendRefused
+    return kind(
         f"{target}: refused the call (HTTP {status}){said}",
         _HINTS.get(status, "The reason is the backend's own: correct the call accordingly."),
         http_status=status,
@@ -285,6 +287,7 @@ def refused(target: Target, answer: Answer, refusal: Refusal) -> BackendError:
     )
 
 
+_REJECTIONS = (400, 413, 414, 422)
 _GRANTS = {
     "prometheus": "Grant the account the right (on OpenShift: cluster-monitoring-view).",
     "alertmanager": "Grant the account the right (on OpenShift: monitoring-alertmanager-view).",

@@ -16,7 +16,7 @@ from aiops_mcp.backends.kubeconfig import KubeContext
 from aiops_mcp.capabilities.clusters import clusters, refuse_out_of_sight
 from aiops_mcp.capabilities.credentials import StoreCredentials, made_credentials
 from aiops_mcp.context import Context
-from aiops_mcp.errors import AiopsError, InputError, InvalidCredentials
+from aiops_mcp.errors import AiopsError, BackendRefused, InputError, InvalidCredentials
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.models.cluster import (
     AuthType,
@@ -266,6 +266,12 @@ async def import_managed_clusters(context: Context, request: ImportManagedCluste
         return ocm.managed_clusters(await kubernetes.list(ocm.MANAGED_CLUSTERS))
 
     answer = await context.fleet.ask_one(hub, look, backend="kubernetes")
+    if isinstance(answer.error, BackendRefused) and answer.error.http_status == 404:
+        raise InputError(
+            f"{hub.name} is no hub: its API server knows no managed clusters.",
+            "Name the cluster that Open Cluster Management (ACM) runs on.",
+            details={"field": "cluster"},
+        ) from answer.error
     if answer.error is not None:
         raise answer.error
     results = [

@@ -205,6 +205,12 @@ async def list_label_names(context: Context, request: SeriesMatch) -> FoundLabel
 def _window(request: SeriesMatch, now: datetime) -> Window:
     start = requested_moment(request.start_time, now, "start_time")
     end = requested_moment(request.end_time, now, "end_time")
+    if start is not None and (end or now) < start:
+        raise InputError(
+            "start_time is after end_time.",
+            "Give an earlier start_time, or leave end_time out for now.",
+            details={"field": "start_time"},
+        )
     return Window(start and start.timestamp(), end and end.timestamp())
 
 

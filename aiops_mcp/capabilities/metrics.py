@@ -37,7 +37,7 @@ class MetricQuery(Input):
     ] = None
     end_time: Annotated[When | None, Field(description="End or instant; default now")] = None
     step: Annotated[Duration | None, Field(description="Of a range, such as 1m")] = None
-    timeout: Annotated[float | None, Field(description="Seconds", gt=0, le=300)] = None
+    timeout: Annotated[float | None, Field(description="Seconds", ge=1, le=300)] = None
     aggregation: Annotated[
         Aggregation, Field(description="Over clusters: MERGE lays side by side")
     ] = Aggregation.MERGE
