@@ -82,13 +82,49 @@ class EventStream:
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """Lines that a workload's pods write, one after another, every ``every`` seconds."""
+    """Lines that a workload's pods write, one after another, every ``every`` seconds.
+
+    With ``fills`` they are templates; without a ``level`` each line tells its own.
+    """
 
     workload: str
     lines: tuple[str, ...]
     start: float
     end: float
     every: float
+    level: str = ""
+    stream: str = "stderr"
+    fills: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStream:
+    """Lines that ``unit`` (``kernel`` or a service) writes into a node's journal."""
+
+    node: str
+    unit: str
+    lines: tuple[str, ...]
+    start: float
+    end: float
+    every: float
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFault:
+    """How a service's requests fail, or its calls of ``callee`` do; what metrics do not tell.
+
+    It says what an exception looks like and how often a call is repeated, not how often it fails.
+    """
+
+    service: str
+    callee: str | None
+    exception: str
+    message: str
+    repeat: int
+    statement: str
+    start: float
+    end: float
 
 
 @dataclass(slots=True)
@@ -109,6 +145,8 @@ class SimulatedCluster:
     bends: list[Bend] = field(default_factory=list[Bend])
     events: list[EventStream] = field(default_factory=list[EventStream])
     logs: list[LogStream] = field(default_factory=list[LogStream])
+    journals: list[JournalStream] = field(default_factory=list[JournalStream])
+    call_faults: list[CallFault] = field(default_factory=list[CallFault])
     away: list[Window] = field(default_factory=list[Window])
     members: list["SimulatedCluster"] = field(default_factory=list["SimulatedCluster"])
     """On a hub: the clusters it manages."""

@@ -14,8 +14,10 @@ from aiops_mcp.errors import InputError
 from aiops_mcp.simulation.cluster import (
     CONDITIONS,
     Bend,
+    CallFault,
     Condition,
     EventStream,
+    JournalStream,
     LogStream,
     SimulatedCluster,
 )
@@ -30,9 +32,11 @@ from aiops_mcp.simulation.history import (
 )
 from aiops_mcp.simulation.incident import (
     BendMetric,
+    CallFaults,
     CrashLoop,
     Effect,
     Evict,
+    JournalLines,
     KubeEvent,
     LogLines,
     LoseGpu,
@@ -243,8 +247,47 @@ class EffectWriter:
     @_write.register
     def _(self, effect: LogLines, cluster: SimulatedCluster, span: _Span) -> None:
         _pods(cluster, effect.workload)
-        stream = LogStream(effect.workload, effect.lines, span.start, span.end, effect.every)
-        cluster.logs.append(stream)
+        cluster.logs.append(
+            LogStream(
+                workload=effect.workload,
+                lines=effect.texts,
+                start=span.start,
+                end=span.end,
+                every=effect.every,
+                level=effect.level,
+                stream=effect.stream,
+                fills=effect.fills,
+            )
+        )
+
+    @_write.register
+    def _(self, effect: JournalLines, cluster: SimulatedCluster, span: _Span) -> None:
+        cluster.journals.append(
+            JournalStream(
+                node=_node(cluster, effect.node),
+                unit=effect.unit,
+                lines=effect.lines,
+                start=span.start,
+                end=span.end,
+                every=effect.every,
+                level=effect.level,
+            )
+        )
+
+    @_write.register
+    def _(self, effect: CallFaults, cluster: SimulatedCluster, span: _Span) -> None:
+        work = _pods(cluster, effect.workload)[0].work
+        fault = CallFault(
+            service=work.name,
+            callee=effect.callee,
+            exception=effect.exception,
+            message=effect.message,
+            repeat=effect.repeat,
+            statement=effect.statement,
+            start=span.start,
+            end=span.end,
+        )
+        cluster.call_faults.append(fault)
 
     @_write.register
     def _(self, effect: Unreachable, cluster: SimulatedCluster, span: _Span) -> None:

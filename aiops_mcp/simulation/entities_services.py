@@ -33,8 +33,15 @@ def http(scene: Scene, job: str) -> Iterator[Entity]:
 
 def calls(scene: Scene, job: str) -> Iterator[Entity]:
     for pod in scene.cluster.inventory.pods:
-        for callee in pod.work.http.calls if pod.work.http else ():
-            rate = pod.work.http.rate / max(1, pod.work.replicas) if pod.work.http else 0.0
+        http = pod.work.http
+        if http is None:
+            continue
+        peers = dict.fromkeys(http.calls, 1.0)
+        for remote in scene.cluster.spec.remote_calls:
+            if remote.caller == pod.work.name:
+                peers[remote.peer] = remote.share
+        for callee, share in peers.items():
+            rate = share * http.rate / max(1, pod.work.replicas)
             sizes = {"rate": rate, "errors": 0.0005, "fine": 0.9995, "latency": 0.02}
             yield scene.served(pod, job, {"peer_service": callee}, sizes)
 

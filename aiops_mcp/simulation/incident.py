@@ -5,6 +5,7 @@ effects; nothing in code knows an incident by name. It must not know how effects
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,12 +165,60 @@ class KubeEvent(Effect):
 
 
 class LogLines(Effect):
-    """Lines the pods of a workload write, one after another."""
+    """Lines the pods of a workload write, one after another.
+
+    With ``fills`` they are templates as in ``log_texts.yaml``. ``base64`` are further lines, for
+    bytes that YAML cannot hold; ``repeat`` writes each line's text that often in one line.
+    """
 
     effect: Literal["log"]
     workload: str
+    lines: tuple[str, ...] = ()
+    base64: tuple[str, ...] = ()
+    repeat: int = Field(1, ge=1, le=200_000)
+    every: Seconds = Field(10.0, gt=0)
+    level: str = ""
+    stream: Literal["stdout", "stderr"] = "stderr"
+    fills: bool = False
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "LogLines":
+        if not (self.lines or self.base64):
+            raise ValueError("give lines or base64")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every line; bytes that are no UTF-8 as surrogate escapes."""
+        raw = (b64decode(one).decode("utf-8", "surrogateescape") for one in self.base64)
+        return tuple(one * self.repeat for one in (*self.lines, *raw))
+
+
+class JournalLines(Effect):
+    """Lines in a node's journal, by the kernel or a service of it, one after another."""
+
+    effect: Literal["journal"]
+    node: str
+    unit: str = "kernel"
     lines: tuple[str, ...] = Field(min_length=1)
-    every: Seconds = 10.0
+    every: Seconds = Field(60.0, gt=0)
+    level: str = ""
+
+
+class CallFaults(Effect):
+    """What failing requests of a service say in its spans, or its failing calls of ``callee``.
+
+    How many fail and how long they take follows from the metrics; ``repeat`` makes every request
+    call that often (``statement`` is what it asks a database then).
+    """
+
+    effect: Literal["call_faults"]
+    workload: str
+    callee: str | None = None
+    exception: str = ""
+    message: str = ""
+    repeat: int = Field(1, ge=1, le=200)
+    statement: str = ""
 
 
 class Unreachable(Effect):
@@ -188,6 +237,8 @@ AnyEffect = Annotated[
     | OperatorCondition
     | KubeEvent
     | LogLines
+    | JournalLines
+    | CallFaults
     | Unreachable,
     Field(discriminator="effect"),
 ]

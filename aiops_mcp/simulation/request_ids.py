@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.topology import WorkloadSpec
 
-INTERVAL = 2.0
+INTERVAL = 4.0
 """Seconds between two traced requests at one front door; the others leave no trace."""
 
 _ODD = 0x9E3779B97F4A7C15

@@ -119,8 +119,10 @@ class FlapSpec(Spec):
 
 
 class RemoteCallSpec(Spec):
-    """A ``share`` of a service's requests also calls (or ``instead_of`` a local one) one of another
-    cluster."""
+    """A call of a ``share`` of a service's requests into another cluster.
+
+    It comes last, or ``instead_of`` the call of a service of the own cluster.
+    """
 
     caller: str
     cluster: str
