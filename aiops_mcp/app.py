@@ -16,12 +16,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from aiops_mcp.backends.connect import NetworkConnect, own_secrets
+from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
 from aiops_mcp.background import Leases, start_background
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import ToolExecutionFailed
 from aiops_mcp.events.memory import MemoryBus
-from aiops_mcp.fleet.alerts import FleetAlerts
+from aiops_mcp.fleet.alerting import fleet_alerts
 from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu import FleetGpu
@@ -148,8 +148,11 @@ async def open_app(
     *,
     watch: bool = True,
     clock: Callable[[], datetime] = utc_now,
+    transport_for: TransportFor | None = None,
 ) -> AsyncGenerator[App]:
     """A running application; ``watch`` starts the background work (health, alerts, pruning).
+
+    ``transport_for`` takes the network's place for the URLs it answers for, as the demo's does.
 
     Raises:
         StorageFailed: the database or the key file cannot be used.
@@ -168,7 +171,7 @@ async def open_app(
             clock,
             keep_history=timedelta(days=settings.health_history_days),
         )
-        connect = NetworkConnect(settings, simulated.transport if simulated else None)
+        connect = NetworkConnect(settings, simulated.transport if simulated else transport_for)
         fleet = Fleet(
             registry,
             connect,
@@ -181,14 +184,19 @@ async def open_app(
         if simulated:
             await _register_simulated(registry, simulated)
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        shards = Shards(LeaseTable(database), purpose="health", holder=holder, clock=clock)
+
+        def replica_shards(purpose: str) -> Shards:
+            return Shards(LeaseTable(database), purpose=purpose, holder=holder, clock=clock)
+
         gpu = FleetGpu(fleet, settings, clock)
         context = Context(
             registry=registry,
             fleet=fleet,
             metrics=FleetMetrics(fleet, settings, clock),
             names=MetricNames(fleet, settings),
-            alerts=FleetAlerts(fleet, settings, clock),
+            alerts=fleet_alerts(
+                database, registry, fleet, bus, settings, clock, replica_shards("alerts")
+            ),
             rules=FleetRules(fleet, settings, clock),
             logs=FleetLogs(fleet, settings, clock),
             traces=FleetTraces(fleet, settings, clock),
@@ -196,7 +204,7 @@ async def open_app(
             gpu=gpu,
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
-            watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=shards),
+            watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")),
             events=bus,
             settings=settings,
             clock=clock,
