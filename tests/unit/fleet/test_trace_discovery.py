@@ -107,7 +107,7 @@ class Api:
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_tenants_are_read_from_the_cluster(fakes, allowed):
     api = Api(allowed=allowed)
-    found = await discover(api, fakes.cluster("x"))
+    found = await discover(api, fakes.cluster("xxx"))
     assert found.endpoints.tempo_url is not None
     assert found.endpoints.tempo_url.endswith("/prod/tempo") is allowed
     assert "/apis/tempo.grafana.com/v1alpha1/tempomonolithics" in api.asked
