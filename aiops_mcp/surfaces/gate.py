@@ -62,6 +62,14 @@ class Gate:
         connection.scope[SUBJECT_KEY] = principal.subject
         return Admission(principal, await self._count(principal.subject, None))
 
+    async def knows(self, token: str | None) -> bool:
+        """Whether a token that was let in is good still; counts nothing.
+
+        Raises:
+            AuthExpired: it was good once.
+        """
+        return await self._authenticator.authenticate(token) is not None
+
     async def _principal(self, token: str | None) -> Principal | None:
         try:
             return await self._authenticator.authenticate(token)

@@ -5,7 +5,8 @@ Knows no route; whoever serves one calls ``admit_websocket`` and goes on with wh
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from aiops_mcp.errors import AccessError, AiopsError, AuthFailed, InputError
 from aiops_mcp.models.principal import Principal
+from aiops_mcp.surfaces.auth import bearer_token
 from aiops_mcp.surfaces.gate import Gate
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -25,10 +27,14 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who is on a connection; ``client_id`` names the connection in answers and lists."""
+    """Who is on a connection; ``client_id`` names the connection in answers and lists.
+
+    ``is_good`` says whether the token is good still; it may raise ``AuthExpired``.
+    """
 
     principal: Principal
     client_id: str
+    is_good: Callable[[], Awaitable[bool]] = field(repr=False)
 
 
 async def admit_websocket(
@@ -44,7 +50,8 @@ async def admit_websocket(
     try:
         if "authorization" in websocket.headers or not gate.needs_token:
             admission = await gate.admit(websocket)
-            return Admitted(admission.principal, str(uuid4()))
+            token = bearer_token(websocket.headers.get("authorization"))
+            return Admitted(admission.principal, str(uuid4()), lambda: gate.knows(token))
         async with asyncio.timeout(timeout):
             frame = read_frame(await _next_text(websocket))
         if frame.get("type") != "auth":
@@ -78,7 +85,7 @@ async def authenticate_frame(
     if token is not None and not isinstance(token, str):
         raise AuthFailed("token is not text.", 'Send {"type": "auth", "token": "…"}.')
     admission = await gate.admit_token(websocket, token)
-    admitted = Admitted(admission.principal, client_id or str(uuid4()))
+    admitted = Admitted(admission.principal, client_id or str(uuid4()), lambda: gate.knows(token))
     await send_frame(
         websocket,
         {
@@ -91,12 +98,14 @@ async def authenticate_frame(
     return admitted
 
 
-def read_frame(text: str) -> dict[str, Any]:
+def read_frame(text: str | None) -> dict[str, Any]:
     """The JSON object in a text frame.
 
     Raises:
-        InputError: it holds no JSON object, or is over 64 KiB.
+        InputError: it is binary, holds no JSON object, or is over 64 KiB.
     """
+    if text is None:
+        raise InputError("Binary frames are not understood.", "Send JSON as text.")
     if len(text) > MAX_FRAME_BYTES or len(text.encode(errors="replace")) > MAX_FRAME_BYTES:
         raise InputError(f"The frame is over {MAX_FRAME_BYTES} bytes.", "Send less at once.")
     try:
@@ -133,17 +142,13 @@ async def refuse(websocket: WebSocket, error: AiopsError) -> None:
         )
 
 
-async def _next_text(websocket: WebSocket) -> str:
-    """The next text frame.
+async def _next_text(websocket: WebSocket) -> str | None:
+    """The text of the next frame; ``None`` of a binary one.
 
     Raises:
         WebSocketDisconnect: the other side is gone.
-        InputError: a binary frame came.
     """
     message = await websocket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1006), message.get("reason"))
-    text = message.get("text")
-    if not isinstance(text, str):
-        raise InputError("Binary frames are not understood.", "Send JSON as text.")
-    return text
+    return message.get("text")
