@@ -20,6 +20,8 @@ from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
 from aiops_mcp.background import Leases, start_background
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import ToolExecutionFailed
+from aiops_mcp.events.bus import LiveBus
+from aiops_mcp.events.log import EventLog
 from aiops_mcp.events.memory import MemoryBus
 from aiops_mcp.fleet.alerting import fleet_alerts
 from aiops_mcp.fleet.cnf import FleetCnf
@@ -49,6 +51,7 @@ from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.surfaces.guard import clean
+from aiops_mcp.surfaces.stream_hub import StreamHub
 
 if TYPE_CHECKING:
     from aiops_mcp.simulation.fleet import SimulatedFleet
@@ -64,7 +67,8 @@ class App:
 
     settings: Settings
     database: Database
-    bus: MemoryBus
+    bus: LiveBus
+    hub: StreamHub
     context: Context
     invoke: Invoker
     handles: HandleTable
@@ -162,8 +166,14 @@ async def open_app(
         database = Database(_database_url(settings))
         stack.push_async_callback(database.close)
         await database.migrate()
-        bus = MemoryBus()
+        bus = _bus(settings)
         stack.push_async_callback(bus.close)
+        hub = StreamHub(
+            bus.log,
+            clock,
+            shared=lambda: settings.redis_url is not None and bus.connected,
+            announce=bus.announce,
+        )
         registry = Registry(
             database,
             _vault(settings, database, clock),
@@ -206,11 +216,13 @@ async def open_app(
             cnf=FleetCnf(fleet, settings, clock),
             watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")),
             events=bus,
+            streams=hub,
             settings=settings,
             clock=clock,
             call=Call(LOCAL_ADMIN, "app"),
         )
-        app = App(settings, database, bus, context, Invoker(context), HandleTable(database, clock))
+        invoke, handles = Invoker(context), HandleTable(database, clock)
+        app = App(settings, database, bus, hub, context, invoke, handles)
         if watch:
             _calm_the_collector()
             if simulated:
@@ -230,6 +242,18 @@ def _calm_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
+
+
+def _bus(settings: Settings) -> LiveBus:
+    log = EventLog(settings.events_kept)
+    if settings.redis_url is None:
+        return MemoryBus(log=log)
+    # Only where it is used: its client takes a while to import.
+    from aiops_mcp.events.redis import RedisBus
+    from aiops_mcp.events.redis_wire import EventStore
+
+    store = EventStore(settings.redis_url.get_secret_value(), keep=2 * settings.events_kept)
+    return RedisBus(store, buffer=settings.events_kept, log=log)
 
 
 def _database_url(settings: Settings) -> str:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiops_mcp.errors import PermissionDenied, QueryTimeout
 from aiops_mcp.models.entity import Entity
+from aiops_mcp.models.events import Notice
 from aiops_mcp.models.principal import Principal
+from aiops_mcp.models.streaming import StreamClientInfo, StreamStatus
 from aiops_mcp.operation import Call, Effect, Input, Operation
 from aiops_mcp.settings import Settings
 
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.watcher import Watcher
 
 
+class Streams(Protocol):
+    """The event stream that this process serves, as operations see it."""
+
+    def status(self) -> StreamStatus: ...
+
+    def client_infos(self) -> tuple[StreamClientInfo, ...]: ...
+
+    async def announce(self, notice: Notice) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The services one operation call stands on, and who made the call."""
@@ -47,6 +59,7 @@ class Context:
     cnf: "FleetCnf"
     watcher: "Watcher"
     events: "EventBus"
+    streams: Streams
     settings: Settings
     clock: Callable[[], datetime]
     call: Call

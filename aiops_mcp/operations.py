@@ -13,6 +13,7 @@ from aiops_mcp.capabilities import (
     metric_catalogue,
     registration,
     silences,
+    streaming,
 )
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.clusters import clusters
@@ -38,6 +39,7 @@ _DECLARING = (
     alert_rules,
     silences,
     gpu_health,
+    streaming,
     kubernetes_health,
 )
 

@@ -31,6 +31,10 @@ from aiops_mcp.surfaces.openapi import openapi_document, openapi_route
 from aiops_mcp.surfaces.problem import exception_handlers
 from aiops_mcp.surfaces.ratelimit import MemoryBuckets, RateLimits
 from aiops_mcp.surfaces.rest import rest_routes
+from aiops_mcp.surfaces.stream import HEARTBEAT_SECONDS, SILENCE_SECONDS, stream_route
+from aiops_mcp.surfaces.stream_metrics import StreamMetrics
+from aiops_mcp.surfaces.stream_server import StreamProtocol
+from aiops_mcp.surfaces.websocket_auth import MAX_FRAME_BYTES
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies idle; uvicorn's 5 s cut them off between two questions."""
@@ -65,6 +69,9 @@ def http_application(app: App) -> HttpApplication:
     gate = Gate(authenticator, RateLimits(MemoryBuckets(), settings), metrics)
     server = mcp_server(OpenApp(app), settings, authenticator)
     app.bus.subscribe(server.on_event)
+    app.hub.serve(StreamMetrics(metrics.registry))
+    app.bus.subscribe(app.hub.on_event)
+    app.bus.on_notice(app.hub.on_notice)
     mcp = http_part(server, settings, sessions=settings.mcp_sessions)
     document = openapi_document(
         app.operations,
@@ -87,12 +94,18 @@ def http_application(app: App) -> HttpApplication:
             *rest_routes(app.operations, app.invoke, gate, settings, metrics),
             *health_routes(health, gate, metrics, version=__version__),
             *identity_routes(app.operations, gate),
+            stream_route(app.hub, gate, app.context.clock),
             openapi_route(document),
             *docs_routes(),
         ],
     )
     asgi = gateway(starlette, settings, metrics, needs_token=authenticator.required)
-    return HttpApplication(asgi, server.close_subscriptions)
+
+    def close_streams() -> None:
+        app.hub.close()
+        server.close_subscriptions()
+
+    return HttpApplication(asgi, close_streams)
 
 
 class _Server(uvicorn.Server):
@@ -149,6 +162,12 @@ async def _serve(settings: Settings, listening: socket.socket, say: Callable[[st
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=5,
             server_header=False,
+            ws=StreamProtocol,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_ping_interval=HEARTBEAT_SECONDS,
+            ws_ping_timeout=SILENCE_SECONDS,
+            # Each client would need its own compressed copy of every event.
+            ws_per_message_deflate=False,
         )
         clusters = await app.context.registry.list(LOCAL_ADMIN)
         for line in _greeting(settings, listening.getsockname()[1], len(clusters)):

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
         description="redis://… or rediss://…, where several processes share events and limits; "
         "default: each process keeps its own",
     )
+    events_kept: int = Field(
+        default=5_000, ge=1, description="Events kept for those who come back and missed some"
+    )
     alert_history_days: int = Field(default=90, ge=1, description="Alerts are kept so long")
     audit_days: int = Field(default=90, ge=1, description="Records of calls are kept so long")
     vault: str = Field(
