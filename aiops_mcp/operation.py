@@ -19,8 +19,7 @@ from aiops_mcp.models.principal import Principal
 Clusters = Annotated[
     tuple[str, ...],
     Field(
-        description="Cluster names, ids or selectors (type=EDGE env=PRODUCTION label.team=ml); "
-        "empty = all online",
+        description="Names, ids or selectors (type=EDGE env=PRODUCTION label.team=ml); empty: all",
     ),
 ]
 ClusterArgument = Annotated[str, Field(description="Cluster name or id", min_length=1)]

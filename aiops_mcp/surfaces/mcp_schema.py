@@ -17,15 +17,7 @@ Schema = dict[str, Any]
 
 ANSWER_SCHEMA: Schema = {
     "type": "object",
-    "properties": {
-        "headline": {"type": "string"},
-        "columns": {"type": "array", "items": {"type": "string"}},
-        "rows": {
-            "type": "array",
-            "items": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
-        },
-        "more": {"type": "string"},
-    },
+    "properties": {"headline": {"type": "string"}},
     "required": ["headline"],
 }
 """What every tool answers (a digest), kept small: a client pays for it once per tool."""
@@ -35,7 +27,11 @@ APPLY_SCHEMA: Schema = {
     "description": "Handle from the plan of the same call; without it nothing is changed",
 }
 
-_DROPPED = frozenset({"title", "examples", "default", "$defs", "discriminator"})
+_DROPPED = frozenset(
+    {"title", "examples", "default", "$defs", "discriminator", "maxLength", "minLength"}
+)
+"""Lengths are checked when a call comes; nobody writes a better one for having read them."""
+
 _TOOL_NAME = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
 
 

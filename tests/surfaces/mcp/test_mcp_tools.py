@@ -66,8 +66,8 @@ async def test_the_wire_form_of_a_tool(make_server, era) -> None:
                 "clusters": {
                     "type": "array",
                     "items": {"type": "string"},
-                    "description": "Cluster names, ids or selectors "
-                    "(type=EDGE env=PRODUCTION label.team=ml); empty = all online",
+                    "description": "Names, ids or selectors "
+                    "(type=EDGE env=PRODUCTION label.team=ml); empty: all",
                 },
                 "cluster_type": {
                     "type": "string",
@@ -98,18 +98,7 @@ async def test_the_wire_form_of_a_tool(make_server, era) -> None:
         },
         "outputSchema": {
             "type": "object",
-            "properties": {
-                "headline": {"type": "string"},
-                "columns": {"type": "array", "items": {"type": "string"}},
-                "rows": {
-                    "type": "array",
-                    "items": {
-                        "type": "array",
-                        "items": {"type": ["string", "number", "boolean", "null"]},
-                    },
-                },
-                "more": {"type": "string"},
-            },
+            "properties": {"headline": {"type": "string"}},
             "required": ["headline"],
         },
         "annotations": READ,
