@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.cluster import ClusterType
 
 
@@ -120,6 +121,45 @@ class Settings(BaseSettings):
         default=2000, ge=1, description="Lines a slow reader of a live tail may fall behind"
     )
 
+    # alerts
+    alert_severities: dict[str, AlertSeverity] = Field(
+        default={}, description='More words of severity labels, such as {"sev0": "CRITICAL"}'
+    )
+    alert_replica_labels: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(
+            "prometheus_replica",
+            "receive_replica",
+            "thanos_ruler_replica",
+            "replica",
+            "__replica__",
+            "cluster",
+            "cluster_id",
+            "cluster_name",
+            "clusterID",
+        ),
+        description="Labels that differ only by who tells of an alert, comma-separated",
+    )
+    dead_mans_switches: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("Watchdog",), description="Alerts that ought to fire always, comma-separated"
+    )
+    dead_mans_switch_grace: float = Field(
+        default=300.0, ge=0, description="Such an alert may be missing so long"
+    )
+    silence_max_hours: float = Field(default=168.0, gt=0, description="Longest silence we make")
+    rule_always_firing_days: int = Field(
+        default=7, ge=1, description="A rule that fires so long without end wants a look"
+    )
+    rule_never_fired_days: int = Field(
+        default=30, ge=1, description="A rule that has not fired for so long wants a look"
+    )
+    webhook_queue: int = Field(
+        default=200, ge=1, description="Webhook messages that may wait to be worked on"
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Where clusters reach this server, for the webhook receiver to copy",
+    )
+
     # health and discovery
     check_every: dict[ClusterType, float] = Field(
         default={
@@ -142,6 +182,12 @@ class Settings(BaseSettings):
     discovery_every: float = Field(default=86400.0, gt=0, description="Time between discoveries")
     health_history_days: int = Field(default=7, ge=1, description="Health checks are kept so long")
     credentials_warn_days: int = Field(default=7, ge=0, description="Warn so early of expiry")
+    gpu_poll_every: float = Field(
+        default=30.0, gt=0, description="Time between looks at the GPUs, for GPU_UPDATE"
+    )
+    gpu_thresholds: dict[str, float] = Field(
+        default={}, description="GPU health thresholds to use instead of the default ones, by name"
+    )
     alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
     trace_poll_every: float = Field(
         default=20.0, gt=0, description="Time between looks for traces that failed"
@@ -195,7 +241,13 @@ class Settings(BaseSettings):
     log_format: str = Field(default="text", pattern="^(text|json)$", description="text or json")
 
     @field_validator(
-        "allowed_hosts", "allowed_origins", "toolsets", "demo_incidents", mode="before"
+        "allowed_hosts",
+        "allowed_origins",
+        "toolsets",
+        "alert_replica_labels",
+        "dead_mans_switches",
+        "demo_incidents",
+        mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:

@@ -59,7 +59,7 @@ def gpus_from_dcgm(
         value = _newest_value(one)
         if name is None or value is None:
             continue
-        node = _node_name(one.metric)
+        node = node_name_of(one.metric)
         newest[node] = max(newest.get(node, 0.0), one.values[-1][0])
         card = nodes[node].setdefault(_card_key(one.metric), _Card(one.metric))
         _take(card, name, value, one.metric)
@@ -86,7 +86,7 @@ def _newest_value(series: Series) -> float | None:
     return None if is_blank(value) else value
 
 
-def _node_name(labels: _Labels) -> str:
+def node_name_of(labels: _Labels) -> str:
     """The node; an exporter without NODE_NAME writes its own pod's name as host name."""
     host = labels.get("Hostname") or labels.get("hostname") or ""
     own_name = host in (labels.get("pod"), labels.get("exported_pod")) or "dcgm-exporter" in host
@@ -106,7 +106,7 @@ def _take(card: _Card, name: str, value: float, labels: _Labels) -> None:
     owner: _Slice = card
     if instance_id:
         owner = card.slices.setdefault(instance_id, _Slice(labels))
-    pod = _holder(labels)
+    pod = holder_of(labels)
     if pod is not None:
         owner.pods.add(pod)
     if name == "XID_COUNT":
@@ -117,7 +117,7 @@ def _take(card: _Card, name: str, value: float, labels: _Labels) -> None:
         target.values.setdefault(name, value)
 
 
-def _holder(labels: _Labels) -> PodRef | None:
+def holder_of(labels: _Labels) -> PodRef | None:
     """The workload: in ``exported_pod`` without honorLabels, where ``pod`` is the exporter."""
     prefix = "exported_" if labels.get("exported_pod") else ""
     pod = labels.get(f"{prefix}pod", "")

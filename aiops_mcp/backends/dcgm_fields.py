@@ -5,6 +5,8 @@ DCGM 4.6 renamed fields and kept the old names as aliases of the same field, wit
 etc/default-counters.csv.
 """
 
+from collections.abc import Iterable
+
 _DEVICE = "DCGM_FI_DEV_"
 _PROFILING = "DCGM_FI_PROF_"
 
@@ -55,12 +57,29 @@ _PROFILING_FIELDS: dict[str, tuple[str, ...]] = {
     "GR_ENGINE_ACTIVE": ("GR_ENGINE_UTIL_RATIO",),
 }
 
-METRIC_NAMES: dict[str, str] = {
-    prefix + spelling: name
-    for prefix, fields in ((_DEVICE, _DEVICE_FIELDS), (_PROFILING, _PROFILING_FIELDS))
-    for name, renamed in fields.items()
-    for spelling in (name, *renamed)
-} | {XID_COUNT: "XID_COUNT"}
+_OVER_TIME_FIELDS: dict[str, tuple[str, ...]] = {
+    "THERMAL_VIOLATION": (),
+    "POWER_VIOLATION": (),
+    "RELIABILITY_VIOLATION": (),
+    "BOARD_LIMIT_VIOLATION": (),
+    "ECC_SBE_AGG_TOTAL": (),
+    "PCIE_REPLAY_COUNTER": ("PCIE_REPLAY_TOTAL",),
+}
+"""Read only as a history: a single value of them says nothing."""
+
+
+def _spelled(*tables: tuple[str, dict[str, tuple[str, ...]]]) -> dict[str, str]:
+    return {
+        prefix + spelling: name
+        for prefix, fields in tables
+        for name, renamed in fields.items()
+        for spelling in (name, *renamed)
+    }
+
+
+METRIC_NAMES: dict[str, str] = _spelled(
+    (_DEVICE, _DEVICE_FIELDS), (_PROFILING, _PROFILING_FIELDS)
+) | {XID_COUNT: "XID_COUNT"}
 """Metric name → our short name of the field, for every spelling."""
 
 PER_INSTANCE = frozenset({"FB_TOTAL", "FB_USED", "FB_FREE", "FB_RESERVED", "GR_ENGINE_ACTIVE"})
@@ -70,6 +89,16 @@ PER_INSTANCE = frozenset({"FB_TOTAL", "FB_USED", "FB_FREE", "FB_RESERVED", "GR_E
 def dcgm_query() -> str:
     """One PromQL instant query for all of them."""
     return '{__name__=~"' + "|".join(METRIC_NAMES) + '"}'
+
+
+ALL_NAMES: dict[str, str] = METRIC_NAMES | _spelled((_DEVICE, _OVER_TIME_FIELDS))
+"""With those that are read only over time."""
+
+
+def selector(fields: Iterable[str]) -> str:
+    """A PromQL selector of the metrics of some fields, by our short names, in every spelling."""
+    wanted = set(fields)
+    return '{__name__=~"' + "|".join(k for k, v in ALL_NAMES.items() if v in wanted) + '"}'
 
 
 def is_blank(value: float) -> bool:

@@ -23,6 +23,7 @@ from aiops_mcp.backends.gpu_nodes import (
 from aiops_mcp.backends.gpu_pods import (
     GPU_RESOURCE,
     cgroup_command,
+    gpu_holders,
     mig_resource,
     pods_of_processes,
     sole_holders,
@@ -86,7 +87,7 @@ async def read_gpu_nodes(
 
     async def read(node: GpuNode) -> GPUNode:
         async with gate:
-            gpus, warnings = await _read_node(kubernetes, node, places.get(node.name))
+            gpus, warnings, pods = await _read_node(kubernetes, node, places.get(node.name))
         return GPUNode(
             cluster_id=cluster.id,
             cluster_name=cluster.name,
@@ -95,6 +96,7 @@ async def read_gpu_nodes(
             source=GpuSource.NVIDIA_SMI,
             last_updated=now,
             warnings=tuple(dict.fromkeys((*warnings, *node.warnings()))),
+            facts=node.facts(None if pods is None else gpu_holders(pods)),
         )
 
     return list(await asyncio.gather(*(read(node) for node in nodes)))
@@ -118,19 +120,21 @@ async def _find_pods(kubernetes: GpuCluster, nodes: Sequence[GpuNode]) -> dict[s
 
 async def _read_node(
     kubernetes: GpuCluster, node: GpuNode, place: SmiPod | None
-) -> tuple[tuple[GPU, ...], tuple[str, ...]]:
+) -> tuple[tuple[GPU, ...], tuple[str, ...], list[dict[str, Any]] | None]:
+    """The cards, what is odd, and the node's pods (``None`` where they could not be listed)."""
+    listed = _attempt(kubernetes.list("pods", field_selector=f"spec.nodeName={node.name}"))
     if place is None:
-        return (), (_NO_PLACE,)
+        return (), (_NO_PLACE,), (await listed).value
     shell = _Shell(kubernetes, place)
     query, log, links, pods = await asyncio.gather(
         _attempt(_query_gpus(shell, node.driver_branch)),
         _attempt(_read_log(shell)),
         _attempt(_read_nvlink(shell)),
-        _attempt(kubernetes.list("pods", field_selector=f"spec.nodeName={node.name}")),
+        listed,
     )
     report = _joined(query, log)
     if report is None:
-        return (), _said(query, log)
+        return (), _said(query, log), pods.value
     warnings = [*_said(query, log, pods), *report.warnings]
     report, more = await _completed(shell, report, has_log=log.value is not None)
     warnings += more
@@ -142,7 +146,7 @@ async def _read_node(
     gpus = with_pods(report.gpus, by_pid, holders)
     if node.card_count is not None and len(gpus) < node.card_count:
         warnings.append(f"the node has {node.card_count} GPUs by its label, {len(gpus)} answer")
-    return gpus, tuple(warnings)
+    return gpus, tuple(warnings), pods.value
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops_mcp.backends.gpu_pods import GPU_RESOURCE, is_gpu_resource
+from aiops_mcp.models.gpu import GpuHolder, GpuNodeFacts
 
 GPU_NODE_SELECTOR = "nvidia.com/gpu.present=true"
 
 _COUNT_LABEL = "nvidia.com/gpu.count"
 _SHARING_LABEL = "nvidia.com/gpu.sharing-strategy"
 _REPLICAS_LABEL = "nvidia.com/gpu.replicas"
+_RACK_LABELS = (
+    "topology.kubernetes.io/rack",
+    "topology.rack",
+    "node.kubernetes.io/rack",
+    "rack",
+    "nvidia.com/gpu.clique",
+)
+"""No label for the rack is standard; the last is NVIDIA's for an NVLink domain, which is a rack."""
 # gpu-feature-discovery renamed the label in 0.16
 _DRIVER_LABELS = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
 
@@ -58,6 +67,21 @@ class GpuNode:
     capacity: Mapping[str, int]
     allocatable: Mapping[str, int]
     shared: bool
+    sharing: str | None = None
+    rack: str | None = None
+
+    def facts(self, holders: Sequence[GpuHolder] | None) -> GpuNodeFacts:
+        """The same for a reader; ``holders`` is null where the pods could not be listed."""
+        return GpuNodeFacts(
+            ready=self.ready,
+            capacity=dict(self.capacity),
+            allocatable=dict(self.allocatable),
+            card_count=self.card_count,
+            sharing=self.sharing,
+            rack=self.rack,
+            holders=tuple(holders or ()),
+            holders_known=holders is not None,
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What the Kubernetes objects alone say is wrong."""
@@ -98,9 +122,18 @@ def _gpu_node(node: Mapping[str, Any]) -> GpuNode:
         driver_branch=_whole(branch),
         capacity=_gpu_counts(status.get("capacity")),
         allocatable=_gpu_counts(status.get("allocatable")),
-        shared=labels.get(_SHARING_LABEL, "none") != "none"
-        or (_whole(labels.get(_REPLICAS_LABEL)) or 1) > 1,
+        shared=_sharing(labels) is not None,
+        sharing=_sharing(labels),
+        rack=next((labels[name] for name in _RACK_LABELS if labels.get(name)), None),
     )
+
+
+def _sharing(labels: Mapping[str, str]) -> str | None:
+    """How pods share a card; an older feature discovery tells only into how many it is made."""
+    strategy = labels.get(_SHARING_LABEL, "none")
+    if strategy != "none":
+        return strategy
+    return "time-slicing" if (_whole(labels.get(_REPLICAS_LABEL)) or 1) > 1 else None
 
 
 def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aiops_mcp.models.gpu import GPU, GpuProcess, MigInstance, PodRef
+from aiops_mcp.models.gpu import GPU, GpuHolder, GpuProcess, MigInstance, PodRef
 
 GPU_RESOURCE = "nvidia.com/gpu"
 SHARED_RESOURCE = "nvidia.com/gpu.shared"
@@ -54,19 +54,95 @@ def sole_holders(
     """
     requests: dict[str, list[tuple[PodRef, int]]] = defaultdict(list)
     for pod in pods:
-        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        if pod.get("status", {}).get("phase") in _ENDED:
             continue
         containers: Sequence[Mapping[str, Any]] = pod.get("spec", {}).get("containers") or ()
         for container in containers:
-            limits: Mapping[str, Any] = container.get("resources", {}).get("limits") or {}
-            for resource, amount in limits.items():
-                if is_gpu_resource(resource) and str(amount).isdecimal() and int(amount) > 0:
-                    reference = _reference(pod, container.get("name"))
-                    requests[resource].append((reference, int(amount)))
+            for resource, amount in _gpu_limits(container).items():
+                reference = _reference(pod, container.get("name"))
+                requests[resource].append((reference, amount))
     return {
         resource: holders[0][0]
         for resource, holders in requests.items()
         if len(holders) == 1 and holders[0][1] == available.get(resource)
+    }
+
+
+def gpu_holders(pods: Sequence[Mapping[str, Any]]) -> tuple[GpuHolder, ...]:
+    """The pods that ask for GPUs and have not ended, with who owns them, by name."""
+    found = (_holder(pod) for pod in pods)
+    return tuple(
+        sorted((one for one in found if one is not None), key=lambda one: (one.namespace, one.pod))
+    )
+
+
+_ENDED = ("Succeeded", "Failed")
+_JOB_LABELS = {
+    "ray.io/cluster": "RayCluster",
+    "training.kubeflow.org/job-name": "PyTorchJob",
+    "jobset.sigs.k8s.io/jobset-name": "JobSet",
+    "leaderworkerset.sigs.k8s.io/name": "LeaderWorkerSet",
+    "serving.kserve.io/inferenceservice": "InferenceService",
+    "job-name": "Job",
+}
+"""What many pods together are, where their own owner is only a part of it."""
+
+
+def _holder(pod: Mapping[str, Any]) -> GpuHolder | None:
+    spec, metadata = pod.get("spec", {}), _metadata(pod)
+    phase = pod.get("status", {}).get("phase")
+    if phase in _ENDED:
+        return None
+    resources: dict[str, int] = defaultdict(int)
+    containers: list[str] = []
+    for container in spec.get("containers") or ():
+        amounts = _gpu_limits(container)
+        if amounts:
+            containers.append(str(container.get("name")))
+        for resource, amount in amounts.items():
+            resources[resource] += amount
+    claims = tuple(
+        str(claim.get("resourceClaimName") or claim.get("resourceClaimTemplateName") or "")
+        for claim in spec.get("resourceClaims") or ()
+    )
+    if not resources and not claims:
+        return None
+    kind, name = _owner(metadata)
+    return GpuHolder(
+        namespace=metadata.get("namespace", "default"),
+        pod=metadata.get("name", ""),
+        containers=tuple(containers),
+        resources=dict(resources),
+        claims=claims,
+        owner_kind=kind,
+        owner_name=name,
+        phase=phase,
+    )
+
+
+def _owner(metadata: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The job by its label, else the controller; a ReplicaSet stands for its Deployment."""
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    for label, kind in _JOB_LABELS.items():
+        if labels.get(label):
+            return kind, labels[label]
+    owners: Sequence[Mapping[str, Any]] = metadata.get("ownerReferences") or ()
+    owner = next((one for one in owners if one.get("controller")), None)
+    if owner is None:
+        return None, None
+    kind, name = str(owner.get("kind")), str(owner.get("name"))
+    template = labels.get("pod-template-hash")
+    if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
+        return "Deployment", name.removesuffix(f"-{template}")
+    return kind, name
+
+
+def _gpu_limits(container: Mapping[str, Any]) -> dict[str, int]:
+    limits: Mapping[str, Any] = container.get("resources", {}).get("limits") or {}
+    return {
+        resource: int(amount)
+        for resource, amount in limits.items()
+        if is_gpu_resource(resource) and str(amount).isdecimal() and int(amount) > 0
     }
 
 

@@ -106,6 +106,7 @@ def gpu_from_fields(
         clock_sm_mhz=read.number("clocks.current.sm", MEGAHERTZ),
         clock_sm_max_mhz=read.number("clocks.max.sm", MEGAHERTZ),
         throttle_reasons=_throttle_reasons(read),
+        ecc_enabled=read.flag("ecc.mode.current"),
         ecc=_ecc(read),
         row_remapping=_row_remapping(read),
         retired_pages=_retired_pages(read),

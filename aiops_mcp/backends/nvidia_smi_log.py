@@ -75,6 +75,7 @@ _PATHS: dict[str, tuple[str, ...]] = {
         "pci/gpu_link_info/link_width/max",
     ),
     "mig.mode.current": ("mig_mode/current_mig", "mig_mode/current"),
+    "ecc.mode.current": ("ecc_mode/current_ecc", "ecc_mode/current"),
     "remapped_rows.correctable": (
         "remapped_rows/remapped_row_corr",
         "remapped_rows/correctable_error",

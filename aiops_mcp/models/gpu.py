@@ -84,6 +84,46 @@ class NvlinkState(Entity):
     recovery_errors: int | None = None
 
 
+class GpuHolder(Entity):
+    """A pod on a GPU node that asks for GPUs: how many of which resource, and who owns it.
+
+    ``claims`` are its DRA resource claims; what they were given stands in the claims, not here.
+    """
+
+    namespace: str
+    pod: str
+    containers: tuple[str, ...] = ()
+    resources: dict[str, int] = Field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+    owner_kind: str | None = None
+    owner_name: str | None = None
+    phase: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """``training/StatefulSet/finetune``; the pod itself where nothing owns it."""
+        if self.owner_name:
+            return f"{self.namespace}/{self.owner_kind}/{self.owner_name}"
+        return f"{self.namespace}/Pod/{self.pod}"
+
+
+class GpuNodeFacts(Entity):
+    """What Kubernetes says of a GPU node. Resources are those that count GPUs or MIG slices.
+
+    ``sharing`` is time-slicing or mps where several pods may have one card; ``card_count`` is what
+    GPU feature discovery counted when it last looked.
+    """
+
+    ready: bool
+    capacity: dict[str, int] = Field(default_factory=dict)
+    allocatable: dict[str, int] = Field(default_factory=dict)
+    card_count: int | None = None
+    sharing: str | None = None
+    rack: str | None = None
+    holders: tuple[GpuHolder, ...] = ()
+    holders_known: bool = False
+
+
 class GPU(Entity):
     """One card. Units stand in the names (``_mb`` is MiB); ``xid_errors`` are codes, newest last.
 
@@ -111,6 +151,7 @@ class GPU(Entity):
     clock_sm_mhz: float | None = None
     clock_sm_max_mhz: float | None = None
     throttle_reasons: tuple[str, ...] = ()
+    ecc_enabled: bool | None = None
     ecc: EccCounts | None = None
     row_remapping: RowRemapping | None = None
     retired_pages: RetiredPages | None = None
@@ -138,3 +179,4 @@ class GPUNode(Entity):
     source: GpuSource
     last_updated: Timestamp
     warnings: tuple[str, ...] = Field(default=())
+    facts: GpuNodeFacts | None = None
