@@ -137,7 +137,9 @@ class FleetTraces:
         async def ask(access: Access) -> TraceSpans | None:
             return await self._kept(access, trace_id)
 
-        rule = CacheRule[TraceSpans | None](("trace", trace_id), MOMENT_SECONDS, _trace_size)
+        rule: CacheRule[TraceSpans | None] = CacheRule(
+            ("trace", trace_id), MOMENT_SECONDS, _trace_size
+        )
         answer = await self._asked(selection, principal, ask, rule, progress)
         hidden = await self._hidden_from(principal)
         stores: dict[str, Cluster] = {}
