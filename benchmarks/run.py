@@ -170,6 +170,12 @@ def peers(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def trace_summary(*, quick: bool) -> list[Figure]:
+    import trace_summary as bench
+
+    return bench.measure(quick=quick)
+
+
 def start(*, quick: bool) -> list[Figure]:
     import start as bench
 
@@ -208,6 +214,7 @@ BENCHMARKS = {
     "calls": Benchmark(mcp_calls, "a tool call over HTTP beside an echo"),
     "questions": Benchmark(questions, "five naive questions, in tokens"),
     "start": Benchmark(start, "first tools/list, and --help"),
+    "traces": Benchmark(trace_summary, "a trace of 5,000 spans summed up"),
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
