@@ -6,6 +6,7 @@ Hosts are ``api.NAME.sim.invalid:6443``, ``prometheus.NAME.sim.invalid`` and
 
 import re
 from datetime import UTC, datetime
+from functools import cached_property
 
 import httpx2
 from pydantic import SecretStr
@@ -23,19 +24,24 @@ from aiops_mcp.simulation.alertmanager import alertmanager_app
 from aiops_mcp.simulation.kubernetes.access import token_of
 from aiops_mcp.simulation.kubernetes.app import kubernetes_app
 from aiops_mcp.simulation.kubernetes.platform import api_url
+from aiops_mcp.simulation.log_servers import GATEWAY_SERVICE, LOKI_SERVICE, LogServers, log_store
 from aiops_mcp.simulation.prometheus import Providers, prometheus_app
 from aiops_mcp.simulation.promql import Engine
 from aiops_mcp.simulation.readiness import readiness_app
 from aiops_mcp.simulation.scrapes import scrape_targets
+from aiops_mcp.simulation.traces import TraceBook
 from aiops_mcp.simulation.transport import SimulatedTransport
 from aiops_mcp.simulation.world import World
 
-_HOST = re.compile(r"^(?P<backend>api|prometheus|alertmanager)\.(?P<cluster>.+)\.sim\.invalid$")
+_HOST = re.compile(
+    r"^(?P<backend>api|prometheus|alertmanager|loki)\.(?P<cluster>.+)\.sim\.invalid$"
+)
 _BEHIND = {
     "prometheus-k8s": "prometheus",
     "thanos-querier": "prometheus",
     "alertmanager-main": "alertmanager",
-    "loki": "loki",
+    LOKI_SERVICE: "loki",
+    GATEWAY_SERVICE: "trusted-loki",
     "tempo": "tempo",
 }
 
@@ -48,6 +54,12 @@ class SimulatedFleet:
         self._watch_poll = watch_poll
         self._apps: dict[tuple[str, str], ASGIApp] = {}
         self._books: dict[str, AlertBook] = {}
+        self.logs = LogServers(world, lambda: self.traces, watch_poll)
+
+    @cached_property
+    def traces(self) -> TraceBook:
+        """The traces of all clusters."""
+        return TraceBook(self.world)
 
     def registrations(self) -> list[tuple[NewCluster, ClusterCredentials]]:
         """Every cluster as one would register it, with credentials that work."""
@@ -67,6 +79,7 @@ class SimulatedFleet:
             endpoints=ClusterEndpoints(
                 prometheus_url=f"https://prometheus.{name}.sim.invalid",
                 alertmanager_url=f"https://alertmanager.{name}.sim.invalid",
+                loki_url=self._loki_url(name),
             ),
         )
         credentials = ClusterCredentials(
@@ -76,10 +89,17 @@ class SimulatedFleet:
         )
         return new, credentials
 
+    def _loki_url(self, name: str) -> str | None:
+        kind = log_store(self.world, name)
+        path = "/api/logs/v1/application" if kind == "lokistack" else ""
+        return f"https://loki.{name}.sim.invalid{path}" if kind else None
+
     def transport(self, url: str) -> httpx2.AsyncBaseTransport | None:
         """What carries requests to a simulated backend; ``None``: the URL is not one's."""
         match = _HOST.match(httpx2.URL(url).host)
         if match is None or match["cluster"] not in self.world.clusters:
+            return None
+        if match["backend"] == "loki" and log_store(self.world, match["cluster"]) is None:
             return None
         cluster = self.world.clusters[match["cluster"]]
         app = self.app(cluster.name, match["backend"])
@@ -107,9 +127,12 @@ class SimulatedFleet:
                 self.world,
                 name,
                 lambda _namespace, service: self._behind(name, service),
+                self.logs.book(name),
                 poll=self._watch_poll,
             )
-        if backend in ("loki", "tempo"):
+        if backend in ("loki", "trusted-loki"):
+            return self.logs.app(name, trusted=backend == "trusted-loki")
+        if backend == "tempo":
             return readiness_app()
         book = self.alerts(name)
         if backend == "alertmanager":

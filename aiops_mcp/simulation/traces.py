@@ -67,17 +67,24 @@ class TraceBook:
     def between(self, cluster: str, start: float, end: float) -> Iterator[SpanSet]:
         """What a cluster's store has of the traces with a span in a time, newest first."""
         now = self._world.now()
-        end = min(end, now)
-        start = max(start, now - RETENTION)
+        for part in self._parts(cluster, max(start, now - RETENTION), min(end, now)):
+            if part.end_ns <= now * 1e9:
+                yield part.spans
+
+    def under_way(self, cluster: str, start: float, end: float) -> Iterator[SpanSet]:
+        """As ``between``, but of any time, and whether or not the traces are over by now.
+
+        Logs are written while a request goes on.
+        """
+        for part in self._parts(cluster, start, end):
+            yield part.spans
+
+    def _parts(self, cluster: str, start: float, end: float) -> "Iterator[_Part]":
         first, last = int((start - _LATE) // _CHUNK), int((end + _LATE) // _CHUNK)
         for number in range(last, first - 1, -1):
             for part in self._chunk(cluster, number):
-                if (
-                    part.start_ns <= end * 1e9
-                    and part.end_ns >= start * 1e9
-                    and part.end_ns <= now * 1e9
-                ):
-                    yield part.spans
+                if part.start_ns <= end * 1e9 and part.end_ns >= start * 1e9:
+                    yield part
 
     def trace(self, cluster: str, trace_id: str) -> SpanSet | None:
         """What a cluster's store has of one trace."""

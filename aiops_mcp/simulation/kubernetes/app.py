@@ -3,8 +3,7 @@
 What objects look like stands elsewhere; here stands the protocol.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -30,12 +29,13 @@ from aiops_mcp.simulation.kubernetes.listing import (
     partial_metadata,
     read_continue,
 )
-from aiops_mcp.simulation.kubernetes.logs import last_lines, life, lines_between
-from aiops_mcp.simulation.kubernetes.proxy import forward
+from aiops_mcp.simulation.kubernetes.logs import KubeletLogs
+from aiops_mcp.simulation.kubernetes.proxy import backend_of, forward
 from aiops_mcp.simulation.kubernetes.resources import Resource, groups_of, resources_of
 from aiops_mcp.simulation.kubernetes.secrets import SecretStore
 from aiops_mcp.simulation.kubernetes.view import Json, View
 from aiops_mcp.simulation.kubernetes.watch import WatchRequest, watch_lines
+from aiops_mcp.simulation.logs import LogBook
 from aiops_mcp.simulation.world import World
 
 _OPEN = ("/version", "/healthz", "/livez", "/readyz")
@@ -58,10 +58,10 @@ class Location:
 
 
 def kubernetes_app(
-    world: World, name: str, backend: ServiceBackend, *, poll: float = 1.0
+    world: World, name: str, backend: ServiceBackend, book: LogBook, *, poll: float = 1.0
 ) -> Starlette:
     """The API server of a cluster; ``poll`` is how often a watch looks for changes (seconds)."""
-    server = _Server(world, name, backend, poll)
+    server = _Server(world, name, backend, book, poll)
     return Starlette(
         routes=[
             WebSocketRoute("/{path:path}", server.websocket),
@@ -71,11 +71,14 @@ def kubernetes_app(
 
 
 class _Server:
-    def __init__(self, world: World, name: str, backend: ServiceBackend, poll: float) -> None:
+    def __init__(
+        self, world: World, name: str, backend: ServiceBackend, book: LogBook, poll: float
+    ) -> None:
         self._world = world
         self._cluster = world.clusters[name]
         self._store = world.store(name)
         self._backend = backend
+        self._logs = KubeletLogs(world, self._cluster, book, poll)
         self._poll = poll
         self._access = Access(world.seed, name)
         self._secrets = SecretStore(world.now)
@@ -101,6 +104,9 @@ class _Server:
         try:
             user = self._access.user(socket.headers.get("authorization"))
             place = self._locate(socket.url.path)
+            if place and place.resource.plural == "services" and place.rest[:1] == ("proxy",):
+                await self._proxied(socket, place, user)
+                return
             if place is None or place.resource.plural != "pods" or place.rest != ("exec",):
                 raise faults.no_such_path()
             if not user.may("create", "pods/exec"):
@@ -114,6 +120,15 @@ class _Server:
             return
         view = self._view()
         await converse(socket, await run_in_threadpool(run, view, pod, command))
+
+    async def _proxied(self, socket: WebSocket, place: Location, user: User) -> None:
+        """A WebSocket to what stands behind a Service."""
+        if not user.may("get", "services/proxy"):
+            raise faults.forbidden(user.name, "get", "services/proxy", "", place.namespace)
+        app = backend_of(self._backend, place.namespace, place.name)
+        path = "/" + "/".join(place.rest[1:])
+        inner = {**socket.scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+        await app(inner, socket.receive, socket.send)
 
     def _open(self, path: str, request: Request) -> Response:
         if path == "/version":
@@ -295,12 +310,18 @@ class _Server:
     async def _below(self, place: Location, request: Request) -> Response:
         below = place.rest[0]
         if place.resource.plural == "pods" and below == "log":
-            return await run_in_threadpool(self._logs, place, request.query_params)
+            pod = self._pod(place, request.query_params.get("container", ""))
+            return await run_in_threadpool(self._logs.of_pod, pod, request.query_params)
         if place.resource.plural == "pods" and below == "exec":
             raise faults.bad_request("Upgrade request required")
         if place.resource.plural == "services" and below == "proxy":
             path = "/" + "/".join(place.rest[1:])
             return await forward(self._backend, place.namespace, place.name, path, request)
+        if place.resource.plural == "nodes" and place.rest[:2] == ("proxy", "logs"):
+            path = "/".join(place.rest[2:])
+            return await run_in_threadpool(
+                self._logs.of_node, place.name, path, request.query_params
+            )
         raise faults.no_such_path()
 
     def _pod(self, place: Location, container: str) -> Pod:
@@ -332,47 +353,6 @@ class _Server:
                 500, "InternalError", f"error dialing backend: dial {address}: i/o timeout"
             )
         return pod
-
-    def _logs(self, place: Location, query: Mapping[str, str]) -> Response:
-        pod = self._pod(place, query.get("container", ""))
-        now = self._world.now()
-        name = pod.work.container_name
-        previous = query.get("previous") in ("1", "true")
-        span = life(pod, now, previous=previous)
-        if span is None and previous:
-            message = f'previous terminated container "{name}" in pod "{pod.name}" not found'
-            raise faults.bad_request(message)
-        if span is None:
-            reason = pod.history.waiting.at(now) or "ContainerCreating"
-            message = f'container "{name}" in pod "{pod.name}" is waiting to start: {reason}'
-            raise faults.bad_request(message)
-        start, end = span
-        if query.get("sinceSeconds"):
-            start = max(start, now - _whole(query["sinceSeconds"]))
-        stamps = query.get("timestamps") in ("1", "true")
-        if query.get("tailLines"):
-            found = last_lines(self._cluster, pod, start, end, _whole(query["tailLines"]))
-        else:
-            found = list(lines_between(self._cluster, pod, start, end))
-        lines = [line.stamped() if stamps else line.text for line in found]
-        text = "".join(f"{line}\n" for line in lines)
-        if query.get("limitBytes"):
-            text = text.encode()[: _whole(query["limitBytes"])].decode(errors="ignore")
-        if query.get("follow") in ("1", "true"):
-            followed = partial(self._follow, pod, now, text, stamps=stamps)
-            return StreamingResponse(followed(), media_type="text/plain")
-        return PlainTextResponse(text)
-
-    async def _follow(
-        self, pod: Pod, since: float, first: str, *, stamps: bool
-    ) -> AsyncIterator[bytes]:
-        yield first.encode()
-        while self._cluster.reachable(since) and pod.history.exists(since):
-            await asyncio.sleep(self._poll)
-            now = self._world.now()
-            for line in lines_between(self._cluster, pod, since, now):
-                yield f"{line.stamped() if stamps else line.text}\n".encode()
-            since = now
 
 
 def _json(content: Any) -> Response:

@@ -13,6 +13,20 @@ from aiops_mcp.simulation.kubernetes import faults
 _HOP_BY_HOP = frozenset({b"authorization", b"connection", b"host", b"upgrade"})
 
 
+def backend_of(backend: Callable[[str, str], ASGIApp | None], namespace: str, name: str) -> ASGIApp:
+    """What answers behind ``[SCHEME:]NAME[:PORT]``.
+
+    Raises:
+        Refused: 503, no such Service or nothing behind it.
+    """
+    parts = name.split(":")
+    app = backend(namespace, parts[1] if len(parts) > 2 else parts[0])
+    if app is None:
+        message = f'no endpoints available for service "{name}"'
+        raise faults.Refused(503, "ServiceUnavailable", message)
+    return app
+
+
 async def forward(
     backend: Callable[[str, str], ASGIApp | None],
     namespace: str,
@@ -25,12 +39,7 @@ async def forward(
     Raises:
         Refused: 503, no such Service or nothing behind it.
     """
-    parts = name.split(":")
-    service = parts[1] if len(parts) > 2 else parts[0]
-    app = backend(namespace, service)
-    if app is None:
-        message = f'no endpoints available for service "{name}"'
-        raise faults.Refused(503, "ServiceUnavailable", message)
+    app = backend_of(backend, namespace, name)
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -45,7 +54,7 @@ async def forward(
             (key, value) for key, value in request.scope["headers"] if key not in _HOP_BY_HOP
         ],
         "client": None,
-        "server": (service, 80),
+        "server": (name, 80),
     }
     body = await request.body()
     sent = False

@@ -264,7 +264,7 @@ async def test_logs_tail_since_stamp_and_follow(fleet_with, clock):
     pods = await api.json("/api/v1/namespaces/shop/pods", params={"labelSelector": "app=cart"})
     path = f"/api/v1/namespaces/shop/pods/{pods['items'][0]['metadata']['name']}/log"
     recent = (await api.get(path, params={"sinceSeconds": 60})).text.splitlines()
-    assert 50 < len(recent) < 200
+    assert 3 < len(recent) < 60
     assert (await api.get(path, params={"tailLines": 3})).text.splitlines() == recent[-3:]
     stamped = (await api.get(path, params={"tailLines": 1, "timestamps": "true"})).text
     assert stamped.startswith("2025-11-25T05:53:")
@@ -275,8 +275,8 @@ async def test_logs_tail_since_stamp_and_follow(fleet_with, clock):
     async with api.client.stream("GET", path, params={"follow": "1", "tailLines": 1}) as answer:
         chunks = answer.aiter_text()
         assert (await anext(chunks)).strip() == recent[-1]
-        clock.moment += 5.0
-        assert "level=info" in await anext(chunks)
+        clock.moment += 20.0
+        assert '"level":"info"' in await anext(chunks)
 
 
 async def test_exec_answers_with_streams_and_an_exit_code(fleet_with):

@@ -170,7 +170,7 @@ def test_names_of_data_files_are_unique_and_readable():
     root = files("aiops_mcp.simulation")
     assert json.dumps(
         sorted(one.name for one in root.iterdir() if one.name.endswith(".yaml"))
-    ) == json.dumps(["catalogue.yaml", "fleet.yaml", "rules.yaml"])
+    ) == json.dumps(["catalogue.yaml", "fleet.yaml", "log_texts.yaml", "rules.yaml"])
 
 
 def test_registrations_are_simulated_and_reachable_only_in_process(fleet_with):
