@@ -1,31 +1,17 @@
-"""One trace out of spans from several stores: duplicates, clocks, lost parents, cycles. Pure.
+"""One trace out of spans from several stores: duplicates, lost parents, cycles. Pure.
 
-Clocks are corrected as Jaeger's adjuster does it (jaegertracing/jaeger
-``internal/jptrace/sanitizer``, ``adjuster/clockskew.go``): where a call crosses from one clock to
-another, the called span is moved so that it lies within the calling one, and everything below it
-in the same cluster moves along. A cluster is taken to have one clock: its nodes keep time together
-far better than clusters do.
+How the clocks of clusters are brought together is in `traces_clocks`.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
+from aiops_mcp.analysis.traces_clocks import NOBODY, Skew, corrected
 from aiops_mcp.models.spans import SpanKind, SpanRecord
 
-NOBODY = -1
 CLUSTER_KEYS = ("k8s.cluster.name", "cluster", "cluster.name", "openshift.cluster.name")
 """Attributes of a process that say in which cluster it runs; a store may hold several's spans."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skew:
-    """Spans of ``cluster`` were moved by ``offset_ns`` (the median of their offsets)."""
-
-    cluster: str
-    offset_ns: int
-    spans: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +70,7 @@ def assemble(by_store: Mapping[str, Iterable[SpanRecord]]) -> AssembledTrace:
     children = _children(parents, spans)
     reached = _order(_without(parents), children)
     cycles = _cut_cycles(spans, parents, children, reached)
-    order = _order(_without(parents), children)
-    starts, skews = _corrected(spans, clusters, parents, order)
+    starts, skews = corrected(spans, clusters, parents)
     return _sorted(spans, clusters, starts, parents, missing, cycles, skews)
 
 
@@ -171,45 +156,6 @@ def _ring_start(index: int, parents: Sequence[int], spans: Sequence[SpanRecord])
         index = parents[index]
     walked = list(passed)
     return min(walked[walked.index(index) :], key=lambda each: spans[each].start_ns)
-
-
-def _corrected(
-    spans: Sequence[SpanRecord],
-    clusters: Sequence[str],
-    parents: Sequence[int],
-    order: Sequence[int],
-) -> tuple[list[int], tuple[Skew, ...]]:
-    starts = [span.start_ns for span in spans]
-    if len(set(clusters)) < 2:
-        return starts, ()
-    offsets = [0] * len(spans)
-    for index in order:
-        parent = parents[index]
-        if parent == NOBODY:
-            continue
-        if clusters[parent] == clusters[index]:
-            offsets[index] = offsets[parent]
-        else:
-            offsets[index] = _offset(spans[parent], starts[parent], spans[index])
-        starts[index] += offsets[index]
-    moved: dict[str, list[int]] = defaultdict(list)
-    for index, offset in enumerate(offsets):
-        if offset:
-            moved[clusters[index]].append(offset)
-    skews = (Skew(name, round(median(all_)), len(all_)) for name, all_ in moved.items())
-    return starts, tuple(sorted(skews, key=lambda skew: -abs(skew.offset_ns)))
-
-
-def _offset(parent: SpanRecord, parent_start: int, child: SpanRecord) -> int:
-    """By how much a called span must move to lie within the calling one."""
-    parent_end = parent_start + parent.duration_ns
-    if child.duration_ns > parent.duration_ns or child.kind is SpanKind.CONSUMER:
-        # It outlasts its caller, or nobody waited for it: it can only not begin before.
-        return max(0, parent_start - child.start_ns)
-    if parent_start <= child.start_ns and child.end_ns <= parent_end:
-        return 0
-    delay = (parent.duration_ns - child.duration_ns) // 2  # there and back take the same
-    return parent_start + delay - child.start_ns
 
 
 def _sorted(

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from aiops_mcp.analysis.traces_assembly import NOBODY, AssembledTrace
+from aiops_mcp.analysis.traces_assembly import AssembledTrace
+from aiops_mcp.analysis.traces_clocks import NOBODY
 from aiops_mcp.analysis.traces_groups import percentile
 from aiops_mcp.models.spans import SpanStatus
 from aiops_mcp.models.traces import ServiceCall

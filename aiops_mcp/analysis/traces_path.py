@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from aiops_mcp.analysis.traces_assembly import NOBODY, AssembledTrace
+from aiops_mcp.analysis.traces_assembly import AssembledTrace
+from aiops_mcp.analysis.traces_clocks import NOBODY
 
 OVERLAP: Final = 0.02
 """Calls one after the other may overlap by this share of the earlier one: clocks are not exact."""

@@ -16,6 +16,7 @@ import orjson
 from aiops_mcp.backends import faults
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.jaeger_answers import fits, hit_of, matches, parse_v1, parse_v3
+from aiops_mcp.backends.otlp import read_aside
 from aiops_mcp.backends.traceql import status_of
 from aiops_mcp.backends.wire import Answer
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused
@@ -77,7 +78,8 @@ class JaegerClient:
                 return {}  # v3 says so where nothing was found
             raise
         traces: dict[str, list[SpanRecord]] = {}
-        for span in self._spans(answer)[0]:
+        spans, _ = await read_aside(answer, lambda: self._spans(answer))
+        for span in spans:
             traces.setdefault(span.trace_id, []).append(span)
         return traces
 
@@ -90,7 +92,7 @@ class JaegerClient:
             if refusal.http_status == 404:
                 return None
             raise
-        spans, broken = self._spans(answer)
+        spans, broken = await read_aside(answer, lambda: self._spans(answer))
         return TraceSpans(tuple(spans), "", broken) if spans or broken else None
 
     async def services(self) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 Source: open-telemetry/opentelemetry-proto ``trace/v1/trace.proto`` and its JSON mapping. Ids may
 be hex (the OTLP rule) or base64 (plain protobuf JSON, as Tempo's); numbers of 64 bits are strings.
-A span that cannot be read is counted and left out; nothing here raises.
+A span that cannot be read is counted and left out.
 """
 
+import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 import orjson
 
+from aiops_mcp.backends.wire import Answer
 from aiops_mcp.models.spans import SpanEvent, SpanKind, SpanRecord, SpanStatus, TagValue
 
 UNKNOWN_SERVICE = "unknown_service"
@@ -21,7 +23,11 @@ UNKNOWN_SERVICE = "unknown_service"
 LAST_NS = 253_402_300_799_000_000_000
 """The last moment of the year 9999, as far as our dates go."""
 
+LARGE = 1024 * 1024
+"""Bytes of JSON that take so long to read that others should not wait."""
+
 Json = Mapping[str, Any]
+T = TypeVar("T")
 
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -48,6 +54,11 @@ _STATUSES: Mapping[object, SpanStatus] = {
     "STATUS_CODE_ERROR": SpanStatus.ERROR,
 }
 _SAYS_WHY = ("exception.message", "error.message", "otel.status_description", "error.type")
+
+
+async def read_aside(answer: Answer, read: Callable[[], T]) -> T:
+    """What ``read`` makes of an answer; a large one is read beside the loop, which goes on."""
+    return read() if len(answer.body) < LARGE else await asyncio.to_thread(read)
 
 
 def hex_id(text: str, size: int) -> str:

@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 from aiops_mcp.backends import faults, traceql
 from aiops_mcp.backends.http import HttpClient
-from aiops_mcp.backends.otlp import LAST_NS, hex_id, moment_ns, parse_resource_spans
+from aiops_mcp.backends.otlp import (
+    LAST_NS,
+    hex_id,
+    moment_ns,
+    parse_resource_spans,
+    read_aside,
+)
 from aiops_mcp.backends.wire import Answer, Refusal, plain_refusal
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused, InputError
 from aiops_mcp.models.spans import FoundTrace, TraceSearch, TraceSpans
@@ -122,7 +128,7 @@ class TempoClient:
                     return None
             else:
                 self._v2_answered = True
-                return self._v2_trace(answer)
+                return await read_aside(answer, lambda: self._v2_trace(answer))
         return await self._v1_trace(trace_id)
 
     def _v2_trace(self, answer: Answer) -> TraceSpans | None:
@@ -146,6 +152,9 @@ class TempoClient:
             raise
         # Only now is it known that v2 was missing, and not the trace.
         self._has_v2 = self._v2_answered
+        return await read_aside(answer, lambda: self._v1_read(answer))
+
+    def _v1_read(self, answer: Answer) -> TraceSpans | None:
         payload = self._object(answer)
         found, broken = parse_resource_spans(payload.get("batches") or payload.get("resourceSpans"))
         return TraceSpans(tuple(found), "", broken) if found or broken else None

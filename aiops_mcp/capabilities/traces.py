@@ -1,5 +1,6 @@
 """Traces of the fleet: which there are, and what one of them shows."""
 
+import asyncio
 import difflib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -253,7 +254,8 @@ async def get_trace(context: Context, request: OneTrace) -> WholeTrace:
     from aiops_mcp.fleet.trace_normal import normal_profiles
 
     found = await _find(context, request.trace_id, request.clusters)
-    summed = summarise(found.trace)
+    # A large trace takes a while, in which others should not wait.
+    summed = await asyncio.to_thread(summarise, found.trace)
     comparison = None
     if request.compare:
         normal = await normal_profiles(

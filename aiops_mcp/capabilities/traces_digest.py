@@ -258,7 +258,7 @@ def _notes(answer: "WholeTrace") -> Iterable[str]:
     comparison = answer.comparison
     if comparison is not None:
         told = [_difference(each) for each in comparison.differences[:4]]
-        against = f"{comparison.compared} normal traces"
+        against = f"{comparison.compared} normal trace{'s' if comparison.compared > 1 else ''}"
         yield f"against {against}: {'; '.join(told) if told else 'nothing differs much'}"
     yield _extent(answer)
     yield from _doubts(answer)
@@ -302,11 +302,9 @@ def _extent(answer: "WholeTrace") -> str:
 def _doubts(answer: "WholeTrace") -> Iterable[str]:
     """What is not sure about the picture."""
     summary = answer.summary
-    for skew in summary.skews[:3]:
-        yield (
-            f"the clock of {skew.cluster_name} was corrected by {skew.offset_ms:+.0f} ms, "
-            "so that calls lie within their callers"
-        )
+    if summary.skews:
+        told = ", ".join(f"{one.cluster_name} {one.offset_ms:+.0f} ms" for one in summary.skews[:4])
+        yield f"clocks were corrected so that calls lie within their callers: {told}"
     if summary.missing_parents:
         yield (
             f"{summary.missing_parents} spans name a parent that nobody has: "

@@ -1,6 +1,7 @@
 """One trace out of the spans of several stores."""
 
-from aiops_mcp.analysis.traces_assembly import NOBODY, Skew, assemble, spans_by_cluster
+from aiops_mcp.analysis.traces_assembly import assemble, spans_by_cluster
+from aiops_mcp.analysis.traces_clocks import NOBODY, Skew
 from aiops_mcp.models.spans import SpanKind, SpanRecord, SpanStatus
 
 MS = 1_000_000
@@ -173,6 +174,60 @@ def test_within_a_cluster_clocks_agree():
 def test_an_offset_does_not_follow_the_trace_back_home():
     hub = [span("r", took=200), span("d", "b", 60, 10)]
     trace = assemble({"hub": hub, "edge": [span("b", "r", 1000, 100)]})
-    assert start_ms(trace, "b") == 50
+    assert start_ms(trace, "b") == 30  # from 0 to 60 it would lie in r and around d
     assert start_ms(trace, "d") == 60
     assert [skew.cluster for skew in trace.skews] == ["edge"]
+
+
+def test_one_clock_a_cluster_and_what_was_right_stays():
+    """edge is 5 s ahead; it calls hub, whose span lies near the end of edge's."""
+    hub = [span("r", took=1000), span("h", "e1", 400, 50)]
+    edge = [
+        span("e1", "r", 5100, 400),
+        span("e2", "r", 5600, 300),
+        span("e3", "r", 5950, 40),
+    ]
+    trace = assemble({"hub": hub, "edge": edge})
+    [skew] = trace.skews
+    assert (skew.cluster, skew.spans) == ("edge", 3)
+    # e1 may go to 0 at the earliest and no later than h (400); e3 must end before 1000.
+    assert -5100 * MS <= skew.offset_ns <= -4990 * MS
+    assert start_ms(trace, "h") == 400
+    gaps = {start_ms(trace, one) - at for one, at in (("e1", 5100), ("e2", 5600), ("e3", 5950))}
+    assert len(gaps) == 1
+
+
+def test_a_call_that_nobody_waited_for_moves_nothing():
+    hub = [span("r", took=100)]
+    edge = [span("a", "r", 10, 20), span("b", "r", 40, 20), span("late", "r", 400, 20)]
+    trace = assemble({"hub": hub, "edge": edge})
+    assert trace.skews == ()
+    assert start_ms(trace, "late") == 400
+
+
+def test_an_offset_reaches_over_several_clusters():
+    stores = {
+        "hub": [span("r", took=100)],
+        "edge": [span("e", "r", 1010, 80)],
+        "far": [span("f", "e", 5020, 60)],
+    }
+    trace = assemble(stores)
+    assert (start_ms(trace, "e"), start_ms(trace, "f")) == (10, 20)
+    assert [skew.cluster for skew in trace.skews] == ["far", "edge"]
+
+
+def test_a_caller_whose_clock_is_wrong_is_moved_to_those_it_called():
+    """The trace begins in hub, whose clock stands; edge called hub again."""
+    hub = [span("r", took=1000), span("h", "e", 300, 100)]
+    edge = [span("e", "r", -700, 200)]
+    trace = assemble({"hub": hub, "edge": edge})
+    [skew] = trace.skews
+    assert start_ms(trace, "e") <= 300
+    assert start_ms(trace, "e") + 200 >= 400
+    assert skew.cluster == "edge"
+
+
+def test_clusters_that_nothing_leads_to_keep_their_clock():
+    trace = assemble({"hub": [span("r")], "edge": [span("x", "gone", 9000)]})
+    assert start_ms(trace, "x") == 9000
+    assert trace.skews == ()
