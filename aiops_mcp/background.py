@@ -5,19 +5,17 @@ Each piece is a loop of its own; one that fails is logged and tried again, and n
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from aiops_mcp.context import Context
 from aiops_mcp.errors import StorageFailed
 from aiops_mcp.events.bus import EventBus
-from aiops_mcp.fleet.alert_watcher import AlertWatcher
+from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
+from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.trace_watcher import TraceWatcher, failed_traces
-from aiops_mcp.models.alerts import Alert
-from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.storage.leases import LeaseTable
 
 _log = logging.getLogger(__name__)
@@ -46,28 +44,19 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
         every=context.settings.trace_poll_every,
         ours=leases.lease("traces").held,
     )
-    settings = context.settings
-    alert_lease = leases.lease("alerts")
-
-    async def look() -> tuple[Sequence[Alert], Collection[UUID]]:
-        """The alerts, where this replica is the one to look; else nobody answered."""
-        if not await alert_lease.held():
-            return (), ()
-        found = await context.alerts.alerts(principal=LOCAL_ADMIN)
-        answered = found.sources.keys() - {stale.cluster_name for stale in found.coverage.stale}
-        clusters = await context.registry.list(LOCAL_ADMIN)
-        return found.alerts, {each.id for each in clusters if each.name in answered}
-
-    alerts = AlertWatcher(
-        look,
+    shards = Shards(leases.table, purpose="gpu", holder=leases.holder, clock=context.clock)
+    gpu_watcher = GpuWatcher(
+        look_through_dcgm(context.fleet, shards, context.clock),
         bus,
         context.clock,
-        every=settings.alert_poll_every,
-        remember=context.alerts.resolved.remember,
+        every=context.settings.gpu_poll_every,
+        limits=context.gpu_health.limits,
+        ours=shards,
     )
     return [
+        asyncio.create_task(gpu_watcher.run(), name="GPU watcher"),
         asyncio.create_task(context.watcher.run(), name="health watcher"),
-        asyncio.create_task(alerts.run(), name="alert watcher"),
+        asyncio.create_task(context.alerts.watcher.run(), name="alert watcher"),
         asyncio.create_task(trace_watcher.run(), name="trace watcher"),
         asyncio.create_task(_prune(context), name="pruning"),
     ]
@@ -77,6 +66,7 @@ async def _prune(context: Context) -> None:
     while True:
         try:
             await context.registry.prune_history()
+            await context.alerts.history.prune()
         except StorageFailed as error:
-            _log.warning("old health checks stay for now: %s", error)
+            _log.warning("old health checks and alerts stay for now: %s", error)
         await asyncio.sleep(PRUNE_EVERY)

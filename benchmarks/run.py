@@ -188,6 +188,20 @@ def scale(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def gpu_polling(*, quick: bool) -> list[Figure]:
+    import gpu_polling as bench
+
+    seconds, told = asyncio.run(bench.measure(4 if quick else 12))
+    about = f"{bench.GPUS} GPUs of {bench.CLUSTERS} clusters watched every"
+    return [
+        *(
+            at_most(f"{about} {period:g} s", 100 * seconds / period, "% of a core", share)
+            for period, share in ((5.0, 100 * bench.MAX_SHARE), (30.0, 100 * bench.MAX_SHARE))
+        ),
+        Figure("GPU_UPDATE events told meanwhile", told, "events", met=told > 0),
+    ]
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -218,6 +232,7 @@ BENCHMARKS = {
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
+    "gpu_polling": Benchmark(gpu_polling, "2,000 GPUs watched through DCGM: share of a core"),
     "watch": Benchmark(watch, "the watcher alone, in process (scale has it all)", always=False),
 }
 
