@@ -5,6 +5,7 @@ of clusters that the caller may not see are left out, whoever's store they lie i
 for an operation is in `trace_normal`, the pure parts in `analysis`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,9 @@ COMPLETE_AFTER = timedelta(minutes=2)
 
 MOMENT_SECONDS = 5.0
 """A trace that may still grow is kept so long; so is that a cluster has none."""
+
+MANY = 2_000
+"""Spans that take so long to put together that others should not wait."""
 
 T = TypeVar("T")
 
@@ -159,9 +163,9 @@ class FleetTraces:
                 partial.append(f"{name}: {one.value.partial}")
         if not spans:
             raise _not_found(trace_id, answer)
-        return FleetTrace(
-            assemble(spans), stores, answer.coverage(), answer.asked_at, tuple(partial), broken
-        )
+        count = sum(len(part) for part in spans.values())
+        trace = assemble(spans) if count < MANY else await asyncio.to_thread(assemble, spans)
+        return FleetTrace(trace, stores, answer.coverage(), answer.asked_at, tuple(partial), broken)
 
     async def services(
         self,
