@@ -1,7 +1,7 @@
 """The simulated fleet as the rest of the program sees it: clusters to register, and transports.
 
-Hosts are ``api.NAME.sim.invalid:6443``, ``prometheus.NAME.sim.invalid`` and
-``alertmanager.NAME.sim.invalid``; ``invalid`` never resolves, so nothing can leave the process.
+Hosts are ``api.NAME.sim.invalid:6443``, and ``prometheus.``, ``alertmanager.``, ``loki.`` and
+``tempo.NAME.sim.invalid``; ``invalid`` never resolves, so nothing can leave the process.
 """
 
 import re
@@ -24,17 +24,29 @@ from aiops_mcp.simulation.alertmanager import alertmanager_app
 from aiops_mcp.simulation.kubernetes.access import token_of
 from aiops_mcp.simulation.kubernetes.app import kubernetes_app
 from aiops_mcp.simulation.kubernetes.platform import api_url
-from aiops_mcp.simulation.log_servers import GATEWAY_SERVICE, LOKI_SERVICE, LogServers, log_store
+from aiops_mcp.simulation.log_servers import (
+    GATEWAY_SERVICE,
+    LOKI_SERVICE,
+    LogServers,
+    log_path,
+    log_store,
+)
 from aiops_mcp.simulation.prometheus import Providers, prometheus_app
 from aiops_mcp.simulation.promql import Engine
-from aiops_mcp.simulation.readiness import readiness_app
 from aiops_mcp.simulation.scrapes import scrape_targets
+from aiops_mcp.simulation.trace_servers import GATEWAY_SERVICE as TEMPO_GATEWAY_SERVICE
+from aiops_mcp.simulation.trace_servers import (
+    JAEGER_SERVICE,
+    TEMPO_SERVICE,
+    trace_app,
+    trace_url,
+)
 from aiops_mcp.simulation.traces import TraceBook
 from aiops_mcp.simulation.transport import SimulatedTransport
 from aiops_mcp.simulation.world import World
 
 _HOST = re.compile(
-    r"^(?P<backend>api|prometheus|alertmanager|loki)\.(?P<cluster>.+)\.sim\.invalid$"
+    r"^(?P<backend>api|prometheus|alertmanager|loki|tempo)\.(?P<cluster>.+)\.sim\.invalid$"
 )
 _BEHIND = {
     "prometheus-k8s": "prometheus",
@@ -42,7 +54,9 @@ _BEHIND = {
     "alertmanager-main": "alertmanager",
     LOKI_SERVICE: "loki",
     GATEWAY_SERVICE: "trusted-loki",
-    "tempo": "tempo",
+    TEMPO_SERVICE: "tempo",
+    JAEGER_SERVICE: "tempo",
+    TEMPO_GATEWAY_SERVICE: "trusted-tempo",
 }
 
 
@@ -80,6 +94,7 @@ class SimulatedFleet:
                 prometheus_url=f"https://prometheus.{name}.sim.invalid",
                 alertmanager_url=f"https://alertmanager.{name}.sim.invalid",
                 loki_url=self._loki_url(name),
+                tempo_url=trace_url(self.world, name),
             ),
         )
         credentials = ClusterCredentials(
@@ -90,9 +105,9 @@ class SimulatedFleet:
         return new, credentials
 
     def _loki_url(self, name: str) -> str | None:
-        kind = log_store(self.world, name)
-        path = "/api/logs/v1/application" if kind == "lokistack" else ""
-        return f"https://loki.{name}.sim.invalid{path}" if kind else None
+        if log_store(self.world, name) is None:
+            return None
+        return f"https://loki.{name}.sim.invalid{log_path(self.world, name)}"
 
     def transport(self, url: str) -> httpx2.AsyncBaseTransport | None:
         """What carries requests to a simulated backend; ``None``: the URL is not one's."""
@@ -100,6 +115,8 @@ class SimulatedFleet:
         if match is None or match["cluster"] not in self.world.clusters:
             return None
         if match["backend"] == "loki" and log_store(self.world, match["cluster"]) is None:
+            return None
+        if match["backend"] == "tempo" and trace_url(self.world, match["cluster"]) is None:
             return None
         cluster = self.world.clusters[match["cluster"]]
         app = self.app(cluster.name, match["backend"])
@@ -132,8 +149,8 @@ class SimulatedFleet:
             )
         if backend in ("loki", "trusted-loki"):
             return self.logs.app(name, trusted=backend == "trusted-loki")
-        if backend == "tempo":
-            return readiness_app()
+        if backend in ("tempo", "trusted-tempo"):
+            return trace_app(self.world, self.traces, name, trusted=backend == "trusted-tempo")
         book = self.alerts(name)
         if backend == "alertmanager":
             return alertmanager_app(book, self.world.now)

@@ -30,6 +30,11 @@ def log_store(world: World, name: str) -> LogStore | None:
     return next((kind for service, kind in _STORES.items() if service in services), None)
 
 
+def log_path(world: World, name: str) -> str:
+    """What follows the host in the URL of a cluster's log store."""
+    return "/api/logs/v1/application" if log_store(world, name) == "lokistack" else ""
+
+
 class LogServers:
     """Log books and log stores of a world's clusters, made when they are first needed."""
 

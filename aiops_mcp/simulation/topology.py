@@ -5,7 +5,7 @@ Plain validated data. It must not know time, incidents or any wire format.
 
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -160,8 +160,10 @@ class ClusterSpec(Spec):
     @property
     def trace_store(self) -> TraceStore | None:
         """What keeps the cluster's traces; ``None``: nothing does."""
-        kept = {"observability": "tempo", "tempostack": "tempostack", "jaeger": "jaeger"}
-        return next((cast("TraceStore", kept[one]) for one in self.stacks if one in kept), None)
+        if "observability" in self.stacks:
+            return "tempo"
+        kinds: tuple[TraceStore, ...] = ("tempo", "tempostack", "jaeger")
+        return next((kind for kind in kinds if kind in self.stacks), None)
 
     @property
     def is_openshift(self) -> bool:
