@@ -1,8 +1,8 @@
 """The simulated fleet on loopback sockets, for ``kubectl``, ``promtool``, Grafana and others.
 
 Three ports a cluster: API server (TLS, as ``kubectl`` sends no token without), Prometheus and
-Alertmanager (plain). A cluster that is away refuses connections; one that goes away meanwhile
-resets them.
+Alertmanager (plain); after all of these one for each cluster's Loki, then for each one's Tempo or
+Jaeger. A cluster that is away refuses connections; one that goes away meanwhile resets them.
 """
 
 import asyncio
@@ -22,8 +22,11 @@ from aiops_mcp.errors import InputError
 from aiops_mcp.simulation.certificate import serving_certificate
 from aiops_mcp.simulation.fleet import SimulatedFleet
 from aiops_mcp.simulation.kubernetes.access import token_of
+from aiops_mcp.simulation.log_servers import log_path, log_store
+from aiops_mcp.simulation.trace_servers import trace_path, trace_url
 
 BACKENDS = ("api", "prometheus", "alertmanager")
+_PATHS = {"loki": log_path, "tempo": trace_path}
 _BACKLOG = 256
 
 
@@ -68,6 +71,8 @@ async def serve_fleet(
     sockets: dict[str, list[socket.socket]] = {"https": [], "http": [], "away": []}
     urls: dict[str, dict[str, str]] = {}
     wanted = [(name, backend) for name in fleet.world.names for backend in BACKENDS]
+    wanted += [(name, "loki") for name in fleet.world.names if log_store(fleet.world, name)]
+    wanted += [(name, "tempo") for name in fleet.world.names if trace_url(fleet.world, name)]
     try:
         for offset, (name, backend) in enumerate(wanted):
             bound = bound_socket(host, port_base + offset if port_base else 0)
@@ -77,7 +82,8 @@ async def serve_fleet(
             sockets[kind].append(bound)
             port = bound.getsockname()[1]
             places[port] = (name, backend)
-            urls.setdefault(name, {})[backend] = f"{scheme}://{host}:{port}"
+            path = _PATHS[backend](fleet.world, name) if backend in _PATHS else ""
+            urls.setdefault(name, {})[backend] = f"{scheme}://{host}:{port}{path}"
             if backend == "api":
                 fleet.world.clusters[name].api_address = urls[name][backend]
     except InputError:

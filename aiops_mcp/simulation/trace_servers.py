@@ -12,11 +12,17 @@ from aiops_mcp.simulation.world import World
 TEMPO_SERVICE, GATEWAY_SERVICE, JAEGER_SERVICE = "tempo", "tempo-shop-gateway", "jaeger-query"
 
 
+def trace_path(world: World, name: str) -> str:
+    """What follows the host in the URL of a cluster's trace store."""
+    gateway = world.clusters[name].spec.trace_store == "tempostack"
+    return f"/api/traces/v1/{TENANT}/tempo" if gateway else ""
+
+
 def trace_url(world: World, name: str) -> str | None:
     """Where a cluster's traces are asked for; ``None``: nothing keeps any."""
-    kind = world.clusters[name].spec.trace_store
-    path = f"/api/traces/v1/{TENANT}/tempo" if kind == "tempostack" else ""
-    return f"https://tempo.{name}.sim.invalid{path}" if kind else None
+    if world.clusters[name].spec.trace_store is None:
+        return None
+    return f"https://tempo.{name}.sim.invalid{trace_path(world, name)}"
 
 
 def trace_app(world: World, book: TraceBook, name: str, *, trusted: bool = False) -> ASGIApp:
