@@ -84,7 +84,8 @@ class EventStream:
 class LogStream:
     """Lines that a workload's pods write, one after another, every ``every`` seconds.
 
-    With ``fills`` they are templates; without a ``level`` each line tells its own.
+    With ``fills`` they are templates; without a ``level`` each line tells its own. With a ``node``
+    only pods there write them.
     """
 
     workload: str
@@ -95,6 +96,7 @@ class LogStream:
     level: str = ""
     stream: str = "stderr"
     fills: bool = False
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

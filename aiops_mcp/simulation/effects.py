@@ -257,6 +257,7 @@ class EffectWriter:
                 level=effect.level,
                 stream=effect.stream,
                 fills=effect.fills,
+                node=_node(cluster, effect.node) if effect.node else "",
             )
         )
 

@@ -168,7 +168,8 @@ class LogLines(Effect):
     """Lines the pods of a workload write, one after another.
 
     With ``fills`` they are templates as in ``log_texts.yaml``. ``base64`` are further lines, for
-    bytes that YAML cannot hold; ``repeat`` writes each line's text that often in one line.
+    bytes that YAML cannot hold; ``repeat`` writes each line's text that often in one line. With a
+    ``node`` only the pods there write them.
     """
 
     effect: Literal["log"]
@@ -180,6 +181,7 @@ class LogLines(Effect):
     level: str = ""
     stream: Literal["stdout", "stderr"] = "stderr"
     fills: bool = False
+    node: str = ""
 
     @model_validator(mode="after")
     def _says_something(self) -> "LogLines":

@@ -165,8 +165,8 @@ def _turns(
 def _told(cluster: SimulatedCluster, pod: Pod, start: float, end: float) -> Iterator[Line]:
     running = pod.history.alive
     for stream in cluster.logs:
-        if stream.workload == pod.work.path:
-            shift = unit(pod.uid, stream.lines[0][:80]) * min(1.0, stream.every / 2)
+        if stream.workload == pod.work.path and stream.node in ("", pod.node.name):
+            shift = unit(pod.uid, stream.start, stream.every) * min(1.0, stream.every / 2)
             for number, turn in _turns(stream.start, stream.end, stream.every, start - 1.0, end):
                 moment = turn + shift
                 if start <= moment < end and running.at(moment):
