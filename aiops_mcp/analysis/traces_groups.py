@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiops_mcp.models.spans import FoundTrace
 
@@ -49,6 +49,18 @@ def _united(parts: Sequence[tuple[str, FoundTrace]]) -> UnitedHit:
         home,
         clusters,
     )
+
+
+def with_failures(hits: Sequence[UnitedHit], failed: Sequence[UnitedHit]) -> list[UnitedHit]:
+    """The hits, those known to have failed marked so, and the failed ones that were not among them.
+
+    Newest first.
+    """
+    known = {one.hit.trace_id: one for one in hits}
+    for one in failed:
+        there = known.get(one.hit.trace_id, one)
+        known[one.hit.trace_id] = replace(there, hit=there.hit._replace(has_errors=True))
+    return sorted(known.values(), key=lambda one: (-one.hit.start_ns, one.hit.trace_id))
 
 
 @dataclass(frozen=True, slots=True)

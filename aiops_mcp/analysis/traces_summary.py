@@ -100,6 +100,7 @@ def _notable(
     total: int,
     *,
     count: int = 1,
+    passed_on: bool = False,
 ) -> NotableSpan:
     span = trace.spans[index]
     return NotableSpan(
@@ -112,6 +113,7 @@ def _notable(
         share=own[index] / total,
         message=span.message or None,
         count=count,
+        passed_on=passed_on,
     )
 
 
@@ -136,7 +138,8 @@ def _failing(
             groups[passed_on, span.service, names[index], span.message].append(index)
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[1][0]))
     return tuple(
-        _notable(trace, indices[0], own, names, total, count=len(indices)) for _, indices in ordered
+        _notable(trace, indices[0], own, names, total, count=len(indices), passed_on=key[0])
+        for key, indices in ordered
     )
 
 

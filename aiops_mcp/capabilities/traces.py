@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,7 +20,6 @@ from aiops_mcp.models.moment import When
 from aiops_mcp.models.spans import TraceSearch
 from aiops_mcp.models.traces import (
     Comparison,
-    ServiceCall,
     Span,
     Trace,
     TraceGroup,
@@ -29,7 +29,8 @@ from aiops_mcp.models.traces import (
 from aiops_mcp.operation import Capability, Clusters, Input
 
 if TYPE_CHECKING:
-    from aiops_mcp.fleet.traces import FleetTrace
+    from aiops_mcp.analysis.traces_groups import UnitedHit
+    from aiops_mcp.fleet.traces import FleetTrace, FoundTraces
 
 traces = Capability("traces", "Traces of the fleet.")
 
@@ -116,7 +117,7 @@ async def search_traces(context: Context, request: TraceQuery) -> TraceList:
     from aiops_mcp.backends.traceql import query_of
     from aiops_mcp.fleet.trace_answer import group_entity, hit_entity
 
-    search = _search(request, context.clock())
+    search = asked_search(request, context.clock())
     if request.trace_id is not None:
         return await _only(context, request, request.trace_id, search)
     found = await context.traces.search(
@@ -125,11 +126,12 @@ async def search_traces(context: Context, request: TraceQuery) -> TraceList:
         principal=context.principal,
         progress=context.call.progress,
     )
+    hits = await _with_failures(context, request, search, found) if found.cut else found.hits
     ids = {name: cluster.id for name, cluster in found.clusters.items()}
     return TraceList(
-        traces=tuple(hit_entity(one, ids) for one in found.hits[: request.limit]),
-        groups=tuple(group_entity(each) for each in group(found.hits)),
-        found=len(found.hits),
+        traces=tuple(hit_entity(one, ids) for one in hits[: request.limit]),
+        groups=tuple(group_entity(each) for each in group(hits)),
+        found=len(hits),
         start_time=search.start,
         end_time=search.end,
         query=query_of(search),
@@ -140,7 +142,8 @@ async def search_traces(context: Context, request: TraceQuery) -> TraceList:
     )
 
 
-def _search(request: TraceQuery, now: datetime) -> TraceSearch:
+def asked_search(request: TraceQuery, now: datetime) -> TraceSearch:
+    """What is looked for, in whole seconds. Raises InputError for what contradicts itself."""
     end = requested_moment(request.end_time, now, "end_time") or now
     start = requested_moment(request.start_time, now, "start_time") or end - DEFAULT_RANGE
     names = (request.service_name, request.operation_name, *request.tags)
@@ -163,6 +166,25 @@ def _search(request: TraceQuery, now: datetime) -> TraceSearch:
         limit=request.limit,
         sample=max(request.limit, SAMPLE),
     )
+
+
+async def _with_failures(
+    context: Context, request: TraceQuery, search: TraceSearch, found: "FoundTraces"
+) -> "Sequence[UnitedHit]":
+    """What was found, and what failed beyond it: of many traces those are what one looks for."""
+    from aiops_mcp.analysis.traces_groups import with_failures
+
+    if search.traceql is not None or not request.tags.keys().isdisjoint(("status", "error")):
+        return found.hits
+    failed = replace(search, tags=(*search.tags, ("status", "error")))
+    try:
+        more = await context.traces.search(
+            failed, selection=tuple(found.clusters), principal=context.principal
+        )
+    except AiopsError:
+        return found.hits
+    known = [one for one in more.hits if one.home in found.clusters]
+    return with_failures(found.hits, known)
 
 
 async def _similar(context: Context, request: TraceQuery) -> tuple[str, ...]:
@@ -327,126 +349,4 @@ async def get_trace_spans(context: Context, request: TraceSpansQuery) -> SpanLis
         page_size=request.page_size,
         total_pages=-(-len(spans) // request.page_size),
         coverage=found.coverage,
-    )
-
-
-class TracedNames(Input):
-    clusters: Clusters = ()
-
-
-class TracedName(Entity):
-    name: str
-    clusters: tuple[str, ...]
-
-
-class TracedNameList(Entity):
-    """Names, each with the clusters that have it."""
-
-    items: tuple[TracedName, ...]
-    total: int
-    coverage: Coverage
-
-
-def _digest_names(request: TracedNames, answer: TracedNameList) -> Digest:
-    from aiops_mcp.capabilities.traces_digest import digest_names
-
-    del request
-    return digest_names(answer)
-
-
-@traces.operation(
-    "list_traced_services",
-    route="GET /traces/services",
-    needs="metrics:read",
-    digest=_digest_names,
-    tool=False,
-)
-async def list_traced_services(context: Context, request: TracedNames) -> TracedNameList:
-    """Every service that has traces, and in which clusters."""
-    found = await context.traces.services(
-        selection=request.clusters,
-        principal=context.principal,
-        progress=context.call.progress,
-    )
-    items = tuple(TracedName(name=one.entry, clusters=one.clusters) for one in found.found)
-    return TracedNameList(items=items, total=len(items), coverage=found.coverage)
-
-
-class TracedOperations(TracedNames):
-    service_name: Annotated[Text, Field(description="Exact name of the service")]
-
-
-@traces.operation(
-    "list_traced_operations",
-    route="GET /traces/operations",
-    needs="metrics:read",
-    digest=_digest_names,
-    tool=False,
-)
-async def list_traced_operations(context: Context, request: TracedOperations) -> TracedNameList:
-    """The operations (span names) of one service."""
-    found = await context.traces.operations(
-        request.service_name,
-        selection=request.clusters,
-        principal=context.principal,
-        progress=context.call.progress,
-    )
-    items = tuple(TracedName(name=one.entry, clusters=one.clusters) for one in found.found)
-    return TracedNameList(items=items, total=len(items), coverage=found.coverage)
-
-
-class ServiceGraphQuery(Input):
-    clusters: Clusters = ()
-    service_name: Annotated[Text | None, Field(description="Only traces it is in")] = None
-    start_time: Start = None
-    end_time: End = None
-    limit: Annotated[int, Field(description="Traces to read", ge=1, le=100)] = 50
-
-
-class ServiceGraph(Entity):
-    """Calls between services, as ``traces`` of the ``found`` traces show them."""
-
-    calls: tuple[ServiceCall, ...]
-    traces: int
-    found: int
-    coverage: Coverage
-    as_of: Timestamp
-
-
-def _digest_graph(request: ServiceGraphQuery, answer: ServiceGraph) -> Digest:
-    from aiops_mcp.capabilities.traces_digest import digest_graph
-
-    del request
-    return digest_graph(answer)
-
-
-@traces.operation(
-    "get_service_graph",
-    route="GET /traces/service-graph",
-    needs="metrics:read",
-    digest=_digest_graph,
-    tool=False,
-)
-async def get_service_graph(context: Context, request: ServiceGraphQuery) -> ServiceGraph:
-    """Which service calls which, how often, how slowly and how often in vain, by recent traces."""
-    from aiops_mcp.fleet.trace_graph import service_graph
-
-    query = TraceQuery(
-        service_name=request.service_name,
-        start_time=request.start_time,
-        end_time=request.end_time,
-        limit=request.limit,
-    )
-    graph = await service_graph(
-        context.traces,
-        _search(query, context.clock()),
-        selection=request.clusters,
-        principal=context.principal,
-    )
-    return ServiceGraph(
-        calls=graph.calls,
-        traces=graph.traces,
-        found=graph.found,
-        coverage=graph.coverage,
-        as_of=graph.asked_at,
     )

@@ -20,11 +20,9 @@ from aiops_mcp.models.traces import (
 )
 
 if TYPE_CHECKING:
-    from aiops_mcp.capabilities.traces import ServiceGraph, TracedNameList, TraceList, WholeTrace
+    from aiops_mcp.capabilities.traces import TraceList, WholeTrace
 
 MOST_GROUPS = 8
-MOST_EDGES = 25
-MOST_NAMES = 100
 FEW = 4
 """So few traces are shown one by one."""
 
@@ -44,7 +42,8 @@ def shown_ms(milliseconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds / 60:.3g} min"
 
 
-def _cut(text: str, most: int = MOST_NAME) -> str:
+def cut_text(text: str, most: int = MOST_NAME) -> str:
+    """On one line, at most ``most`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
@@ -53,10 +52,11 @@ def _named(service: str | None, operation: str | None) -> str:
     """``checkout: POST /order``, fit for a cell."""
     if service is None and operation is None:
         return "(root not received)"
-    return _cut(f"{service or '?'}: {operation or '?'}")
+    return cut_text(f"{service or '?'}: {operation or '?'}")
 
 
-def _some(names: Sequence[str], most: int = MOST_NAMED) -> str:
+def some_names(names: Sequence[str], most: int = MOST_NAMED) -> str:
+    """``a,b,c,+2``."""
     return ",".join(names[:most]) + (f",+{len(names) - most}" if len(names) > most else "")
 
 
@@ -66,12 +66,14 @@ def _some(names: Sequence[str], most: int = MOST_NAMED) -> str:
 def digest_traces(answer: "TraceList", *, detailed: bool, limit: int) -> Digest:
     """By root operation; one by one where there are few, or where asked for in detail."""
     one_by_one = detailed or answer.found <= FEW
-    columns, rows = _hit_rows(answer.traces) if one_by_one else _group_rows(answer.groups)
+    columns, rows = (
+        _hit_rows(answer.traces) if one_by_one else _group_rows(answer.groups, cut=bool(answer.cut))
+    )
     notes: list[str] = []
     if answer.cut:
         notes.append(
-            f"{_some(answer.cut)} may have more: the figures are of the first ones found; "
-            "narrow by operation_name, min_duration_ms or a shorter time"
+            f"{some_names(answer.cut)} may have more: times are of the first ones found; narrow by "
+            "operation_name, min_duration_ms or a shorter time"
         )
     if not answer.found:
         notes += _why_nothing(answer)
@@ -127,12 +129,12 @@ def _length(span: timedelta) -> str:
 
 def _why_nothing(answer: "TraceList") -> Iterable[str]:
     if answer.similar_services:
-        yield f"services with a similar name: {', '.join(map(_cut, answer.similar_services))}"
+        yield f"services with a similar name: {', '.join(map(cut_text, answer.similar_services))}"
     yield "names are exact (* is any text); only sampled requests are traced; try an earlier start"
 
 
 def _group_rows(
-    groups: Sequence[TraceGroup],
+    groups: Sequence[TraceGroup], *, cut: bool
 ) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...]]:
     """One row a root operation. An id is long: a second one only where it tells something else."""
     columns = ("root operation", "traces", "failed", "p50 ms", "p95 ms", "clusters", "slowest ms",
@@ -141,10 +143,10 @@ def _group_rows(
         (
             _named(each.root_service, each.root_operation),
             each.count,
-            _failed(each),
+            _failed(each, cut=cut),
             significant(each.p50_ms),
             significant(each.p95_ms),
-            _some(each.clusters, 3),
+            some_names(each.clusters, 3),
             significant(each.slowest_ms),
             each.slowest_id,
             None if each.failing_id == each.slowest_id else each.failing_id,
@@ -154,13 +156,15 @@ def _group_rows(
     return columns, tuple(rows)
 
 
-def _failed(group: TraceGroup) -> Cell:
+def _failed(group: TraceGroup, *, cut: bool) -> Cell:
     if not group.errors_known:
         return None
     if not group.errors:
         return 0
-    share = f"{group.errors} ({group.errors / group.errors_known:.0%})"
-    return f"{share}, slowest too" if group.failing_id == group.slowest_id else share
+    # Of what was not read nobody knows how much there is, so that there is no share of it.
+    share = "" if cut else f" ({group.errors / group.errors_known:.0%})"
+    also = ", slowest too" if group.failing_id == group.slowest_id else ""
+    return f"{group.errors}{share}{also}"
 
 
 def _hit_rows(hits: Sequence[TraceHit]) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...]]:
@@ -172,7 +176,7 @@ def _hit_rows(hits: Sequence[TraceHit]) -> tuple[tuple[str, ...], tuple[tuple[Ce
             significant(hit.duration_ms),
             hit.has_errors,
             hit.span_count,
-            _some(hit.clusters),
+            some_names(hit.clusters),
             hit.trace_id,
         )
         for hit in hits
@@ -244,24 +248,34 @@ def _against(took: float, normal: float) -> str:
 def _reason(span: NotableSpan) -> str:
     where = fenced(_named(span.service_name, span.operation_name))
     times = f" x{span.count}" if span.count > 1 else ""
-    said = f": {fenced(_cut(span.message, MOST_MESSAGE))}" if span.message else ""
+    said = f": {fenced(cut_text(span.message, MOST_MESSAGE))}" if span.message else ""
     return f"{where}{times}{said}"
 
 
 def _notes(answer: "WholeTrace") -> Iterable[str]:
     summary = answer.summary
-    others = summary.failing[1:4]
-    if others:
-        yield f"also failed: {'; '.join(_reason(span) for span in others)}"
+    yield from _failures(summary.failing)
     for each in summary.repeated[:3]:
         yield _repetition(each)
     comparison = answer.comparison
     if comparison is not None:
-        told = [_difference(each) for each in comparison.differences[:4]]
+        told = [text for each in comparison.differences if (text := _difference(each))][:4]
         against = f"{comparison.compared} normal trace{'s' if comparison.compared > 1 else ''}"
         yield f"against {against}: {'; '.join(told) if told else 'nothing differs much'}"
     yield _extent(answer)
     yield from _doubts(answer)
+
+
+def _failures(failing: Sequence[NotableSpan]) -> Iterable[str]:
+    """Beside the first one, which stands in the headline."""
+    origins = [span for span in failing[1:] if not span.passed_on]
+    if origins:
+        yield f"also failed: {'; '.join(_reason(span) for span in origins[:3])}"
+    passing = [_named(span.service_name, span.operation_name) for span in failing if span.passed_on]
+    names = list(dict.fromkeys(passing))
+    if names and not failing[0].passed_on:
+        rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        yield f"the failure was passed on by {fenced(', '.join(names[:4]))}{rest}"
 
 
 def _repetition(each: Repetition) -> str:
@@ -271,14 +285,19 @@ def _repetition(each: Repetition) -> str:
     return f"{caller} calls {called} {each.count}x {how}, {each.share:.0%} of the time"
 
 
-def _difference(each: Difference) -> str:
+def _difference(each: Difference) -> str | None:
+    """In words; None where a failure is all there is, which was told already."""
     name = fenced(_named(each.service_name, each.operation_name))
     here, normal = shown_ms(each.self_ms), shown_ms(each.normal_self_ms)
     match each.kind:
+        case DifferenceKind.FAILS_HERE if not each.normal_count:
+            return f"{name} only here ({here})"
         case DifferenceKind.FAILS_HERE:
-            return f"{name} fails, and {here} not {normal}"
+            is_slower = each.self_ms >= max(WORTH_A_FACTOR * each.normal_self_ms, 1.0)
+            return f"{name} {here} not {normal}" if is_slower else None
         case DifferenceKind.ONLY_HERE:
-            return f"{name} only here ({each.count} calls, {here})"
+            calls = f"{each.count} calls, " if each.count > 1 else ""
+            return f"{name} only here ({calls}{here})"
         case DifferenceKind.MISSING_HERE:
             return f"{name} missing here"
         case DifferenceKind.MORE_CALLS:
@@ -289,7 +308,7 @@ def _difference(each: Difference) -> str:
 
 def _extent(answer: "WholeTrace") -> str:
     clusters = answer.summary.clusters
-    places = f"{len(clusters)} clusters ({_some(clusters)})"
+    places = f"{len(clusters)} clusters ({some_names(clusters)})"
     if len(clusters) < 2:
         places = "".join(clusters)
     kind = "service" if answer.service_count == 1 else "services"
@@ -317,48 +336,6 @@ def _doubts(answer: "WholeTrace") -> Iterable[str]:
     if summary.outlive_root:
         yield f"{summary.outlive_root} spans end after the root: work that nobody waited for"
     if answer.partial:
-        yield f"incomplete: {fenced('; '.join(_cut(each, 120) for each in answer.partial))}"
+        yield f"incomplete: {fenced('; '.join(cut_text(each, 120) for each in answer.partial))}"
     if answer.broken:
         yield f"{answer.broken} spans could not be read"
-
-
-# --- names and the graph --------------------------------------------------------------------
-
-
-def digest_names(answer: "TracedNameList") -> Digest:
-    """Names with their clusters."""
-    rows = tuple((_cut(one.name), _some(one.clusters)) for one in answer.items[:MOST_NAMES])
-    left = answer.total - len(rows)
-    return Digest(
-        headline=f"{answer.total} names." if answer.total else "None are traced.",
-        columns=("name", "clusters") if rows else (),
-        rows=rows,
-        coverage=coverage_line(answer.coverage),
-        more=f"{left} more: ask fewer clusters" if left else None,
-    )
-
-
-def digest_graph(answer: "ServiceGraph") -> Digest:
-    """Calls between services, failing ones first."""
-    rows = tuple(
-        (
-            _cut(f"{call.caller} -> {call.callee}"),
-            call.calls,
-            f"{call.error_rate:.1%}" if call.errors else 0,
-            significant(call.p50_ms),
-            significant(call.p95_ms),
-            _some(call.clusters, 3),
-        )
-        for call in answer.calls[:MOST_EDGES]
-    )
-    services = {name for call in answer.calls for name in (call.caller, call.callee)}
-    left = len(answer.calls) - len(rows)
-    return Digest(
-        headline=f"{len(services)} services, {len(answer.calls)} kinds of call, "
-        f"by {answer.traces} traces.",
-        columns=("call", "calls", "failed", "p50 ms", "p95 ms", "clusters") if rows else (),
-        rows=rows,
-        coverage=coverage_line(answer.coverage),
-        as_of=answer.as_of,
-        more=f"{left} more: narrow by service_name" if left else None,
-    )

@@ -37,7 +37,11 @@ class Span(Entity):
 
 
 class TraceGroup(Entity):
-    """How many traces of one root operation were found, how long they took, how many failed."""
+    """How many traces of one root operation were found, how long they took, how many failed.
+
+    Of ``errors_known`` it is known whether they failed; where that is less than ``count``, or a
+    cluster had more than it told, ``errors`` and ``count`` make no share.
+    """
 
     root_service: str | None
     root_operation: str | None
@@ -94,7 +98,11 @@ class PathStep(Entity):
 
 
 class NotableSpan(Entity):
-    """A span worth a look; ``self_ms`` is its time outside of its children."""
+    """A span worth a look; ``self_ms`` is its time outside of its children.
+
+    ``count`` spans are alike, of which this is the first. ``passed_on``: it failed for one that it
+    called did.
+    """
 
     span_id: str
     service_name: str
@@ -105,6 +113,7 @@ class NotableSpan(Entity):
     share: float
     message: str | None = None
     count: int = 1
+    passed_on: bool = False
 
 
 class CallShape(StrEnum):
