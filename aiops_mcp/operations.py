@@ -14,6 +14,7 @@ from aiops_mcp.capabilities import (
     registration,
     silences,
     streaming,
+    trace_services,
 )
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.clusters import clusters
@@ -41,6 +42,7 @@ _DECLARING = (
     gpu_health,
     streaming,
     kubernetes_health,
+    trace_services,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(
