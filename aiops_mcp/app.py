@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from aiops_mcp import __version__
 from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
 from aiops_mcp.background import Leases, start_background
 from aiops_mcp.context import Context, Invoker
@@ -24,6 +25,7 @@ from aiops_mcp.events.bus import LiveBus
 from aiops_mcp.events.log import EventLog
 from aiops_mcp.events.memory import MemoryBus
 from aiops_mcp.fleet.alerting import fleet_alerts
+from aiops_mcp.fleet.auditing import AuditTrail
 from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu import FleetGpu
@@ -46,12 +48,14 @@ from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.operation import Call, Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.settings import Settings
+from aiops_mcp.storage.audit import AuditTable
 from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
-from aiops_mcp.surfaces.guard import clean
+from aiops_mcp.surfaces.guard import clean, guard_json
 from aiops_mcp.surfaces.stream_hub import StreamHub
+from aiops_mcp.tracing import start_tracing
 
 if TYPE_CHECKING:
     from aiops_mcp.simulation.fleet import SimulatedFleet
@@ -87,8 +91,11 @@ class App:
         if found is None or found.digest is None:
             raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
         request = found.request_type.model_validate(dict(arguments))
-        answer = await self.invoke(found, request, Call(LOCAL_ADMIN, "cli", progress))
-        return clean(found.digest(request, answer))
+        call = Call(LOCAL_ADMIN, "cli", progress)
+        answer = await self.invoke(found, request, call)
+        digest = clean(found.digest(request, answer))
+        call.receipt.delivered(digest.text().encode())
+        return digest
 
     async def check_stale_clusters(self) -> None:
         """Check and discover what nobody has looked at lately, for commands without a server."""
@@ -163,9 +170,18 @@ async def open_app(
     """
     async with AsyncExitStack() as stack:
         simulated = _simulated(settings, clock) if settings.demo else None
+        if settings.otlp_endpoint is not None:
+            stack.callback(start_tracing(settings.otlp_endpoint, version=__version__))
         database = Database(_database_url(settings))
         stack.push_async_callback(database.close)
         await database.migrate()
+        audit = AuditTrail(
+            AuditTable(database),
+            clock,
+            clean=guard_json,
+            keep=timedelta(days=settings.audit_days),
+        )
+        stack.push_async_callback(audit.close)
         bus = _bus(settings)
         stack.push_async_callback(bus.close)
         hub = StreamHub(
@@ -217,6 +233,7 @@ async def open_app(
             watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")),
             events=bus,
             streams=hub,
+            audit=audit,
             settings=settings,
             clock=clock,
             call=Call(LOCAL_ADMIN, "app"),

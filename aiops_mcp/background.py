@@ -66,6 +66,7 @@ async def _prune(context: Context) -> None:
     while True:
         try:
             await context.registry.prune_history()
+            await context.audit.prune()
             await context.alerts.history.prune()
         except StorageFailed as error:
             _log.warning("old health checks and alerts stay for now: %s", error)

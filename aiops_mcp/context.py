@@ -1,22 +1,27 @@
 """What an operation may reach, and how one is run: permission, switch and deadline in one place."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from aiops_mcp.errors import PermissionDenied, QueryTimeout
+from aiops_mcp.errors import AiopsError, PermissionDenied, QueryTimeout
+from aiops_mcp.fleet.auditing import Made
 from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.events import Notice
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.streaming import StreamClientInfo, StreamStatus
 from aiops_mcp.operation import Call, Effect, Input, Operation
 from aiops_mcp.settings import Settings
+from aiops_mcp.telemetry import current_trace_id
+from aiops_mcp.tracing import span
 
 if TYPE_CHECKING:
     from aiops_mcp.events.bus import EventBus
     from aiops_mcp.fleet.alerts import FleetAlerts
+    from aiops_mcp.fleet.auditing import AuditTrail
     from aiops_mcp.fleet.cnf import FleetCnf
     from aiops_mcp.fleet.fleet import Fleet
     from aiops_mcp.fleet.gpu import FleetGpu
@@ -60,6 +65,7 @@ class Context:
     watcher: "Watcher"
     events: "EventBus"
     streams: Streams
+    audit: "AuditTrail"
     settings: Settings
     clock: Callable[[], datetime]
     call: Call
@@ -83,6 +89,25 @@ class Invoker:
             QueryTimeout: the operation outlived ``settings.request_timeout``.
             AiopsError: whatever the operation says.
         """
+        at, started, outcome = self._context.clock(), time.perf_counter(), "INTERNAL_ERROR"
+        try:
+            with span(operation.name, surface=call.surface, subject=call.principal.subject):
+                answer = await self._run(operation, request, call)
+            outcome = "OK"
+        except AiopsError as error:
+            outcome = error.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "CANCELLED"
+            raise
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1000
+            await self._context.audit.record(
+                Made(at, operation, request, call, outcome, milliseconds, current_trace_id.get())
+            )
+        return answer
+
+    async def _run(self, operation: Operation, request: Input, call: Call) -> Entity:
         settings = self._context.settings
         if not call.principal.may(operation.needs):
             raise PermissionDenied(

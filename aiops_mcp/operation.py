@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Annotated, Any, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,6 +77,19 @@ async def no_progress(done: float, total: float | None, message: str) -> None:
     """For callers that do not watch."""
 
 
+class Receipt:
+    """What a caller got in the end, for the record of calls: ``digest`` of the bytes sent."""
+
+    __slots__ = ("digest",)
+
+    def __init__(self) -> None:
+        self.digest = ""
+
+    def delivered(self, content: bytes) -> None:
+        """Told by the surface, which alone knows the bytes: hashing them costs next to nothing."""
+        self.digest = blake2b(content, digest_size=16).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Who calls, through which surface (``mcp``, ``rest``, ``cli``), and who watches."""
@@ -83,6 +97,7 @@ class Call:
     principal: Principal
     surface: str
     progress: Progress = no_progress
+    receipt: Receipt = field(default_factory=Receipt, compare=False, repr=False)
 
 
 RequestT = TypeVar("RequestT", bound=Input)

@@ -6,6 +6,7 @@ Importing it costs little: no database, no MCP stack, no numpy.
 from aiops_mcp.capabilities import (
     alert_history,
     alert_rules,
+    auditing,
     credentials,
     gpu_health,
     importing,
@@ -32,6 +33,7 @@ CAPABILITIES = (fleet, clusters, metrics, alerts, logs, traces, kubernetes, gpu,
 
 # These declare operations of a capability in files of their own.
 _DECLARING = (
+    auditing,
     registration,
     credentials,
     importing,

@@ -29,7 +29,7 @@ from aiops_mcp.surfaces.mcp import http_part
 from aiops_mcp.surfaces.middleware import gateway
 from aiops_mcp.surfaces.openapi import openapi_document, openapi_route
 from aiops_mcp.surfaces.problem import exception_handlers
-from aiops_mcp.surfaces.ratelimit import MemoryBuckets, RateLimits
+from aiops_mcp.surfaces.ratelimit import Buckets, MemoryBuckets, RateLimits
 from aiops_mcp.surfaces.rest import rest_routes
 from aiops_mcp.surfaces.stream import HEARTBEAT_SECONDS, SILENCE_SECONDS, stream_route
 from aiops_mcp.surfaces.stream_metrics import StreamMetrics
@@ -66,7 +66,7 @@ def http_application(app: App) -> HttpApplication:
     settings = app.settings
     authenticator = authenticator_from(settings)
     metrics = GatewayMetrics()
-    gate = Gate(authenticator, RateLimits(MemoryBuckets(), settings), metrics)
+    gate = Gate(authenticator, RateLimits(_buckets(settings), settings), metrics)
     server = mcp_server(OpenApp(app), settings, authenticator)
     app.bus.subscribe(server.on_event)
     app.hub.serve(StreamMetrics(metrics.registry))
@@ -106,6 +106,15 @@ def http_application(app: App) -> HttpApplication:
         server.close_subscriptions()
 
     return HttpApplication(asgi, close_streams)
+
+
+def _buckets(settings: Settings) -> Buckets:
+    if settings.redis_url is None:
+        return MemoryBuckets()
+    # Only where it is used: its client takes a while to import.
+    from aiops_mcp.surfaces.ratelimit_redis import RedisBuckets
+
+    return RedisBuckets.at(settings.redis_url.get_secret_value())
 
 
 class _Server(uvicorn.Server):

@@ -237,6 +237,11 @@ class Settings(BaseSettings):
         default=None, description="Folder with more incident files (YAML)"
     )
 
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="Collector that gets our traces by OTLP over HTTP, such as "
+        "http://127.0.0.1:4318; default: none are recorded",
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR, to stderr")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="text or json")
 

@@ -23,6 +23,7 @@ from aiops_mcp.backends.retry import RETRY_STATUSES, pause_before
 from aiops_mcp.backends.tls import TlsSettings, ssl_context, unused_context
 from aiops_mcp.backends.wire import Answer, ErrorReader, Refusal, Renewable, Target, plain_refusal
 from aiops_mcp.errors import BackendError, InvalidCredentials
+from aiops_mcp.tracing import outgoing_traceparent, span
 
 __all__ = ["HttpClient", "Params", "Target", "TlsSettings"]
 
@@ -154,8 +155,9 @@ class HttpClient:
         )
         ends = self._clock() + seconds
         try:
-            async with asyncio.timeout(seconds):
-                return await self._attempts(call, may_repeat, ends, read_error)
+            with span(f"{method} {path}", backend=str(self.target)):
+                async with asyncio.timeout(seconds):
+                    return await self._attempts(call, may_repeat, ends, read_error)
         except TimeoutError as error:
             raise call.last_fault or faults.no_answer_in_time(
                 self.target, seconds, call.received
@@ -230,6 +232,8 @@ class HttpClient:
         request = call.request(
             self._base, self._headers, await self._token(), self.target.tls.server_name
         )
+        if (traceparent := outgoing_traceparent()) is not None:
+            request.headers["traceparent"] = traceparent  # so that its own traces join ours
         call.received = 0
         return await self._transport.handle_async_request(request)
 

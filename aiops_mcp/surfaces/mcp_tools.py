@@ -161,8 +161,11 @@ class OperationTool(Tool):
         if operation.digest is None:  # `of` refuses such an operation
             raise TypeError(operation.name)
         answer = await self._surroundings.invoke(operation, request, call)
-        digest = operation.digest(request, answer)
-        return guard(digest, token_budget=self._surroundings.token_budget)
+        digest = guard(
+            operation.digest(request, answer), token_budget=self._surroundings.token_budget
+        )
+        call.receipt.delivered(digest.text().encode())
+        return digest
 
 
 async def _report_progress(done: float, total: float | None, message: str) -> None:

@@ -21,6 +21,7 @@ from aiops_mcp.surfaces.gateway_metrics import GatewayMetrics
 from aiops_mcp.surfaces.problem import HostRefused, problem_response
 from aiops_mcp.surfaces.rest import ROUTE_KEY
 from aiops_mcp.telemetry import current_trace_id, trace_id_of
+from aiops_mcp.tracing import request_span
 
 _log = logging.getLogger("aiops_mcp.access")
 
@@ -85,15 +86,17 @@ class Observed:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        trace_id = trace_id_of(Headers(scope=scope).get("traceparent"))
-        token = current_trace_id.set(trace_id)
-        try:
-            if scope["type"] == "http":
-                await self._observe(scope, receive, send, trace_id)
-            else:
-                await self._app(scope, receive, send)
-        finally:
-            current_trace_id.reset(token)
+        traceparent = Headers(scope=scope).get("traceparent")
+        name = f"{scope.get('method', 'WS')} {route_label(scope)}"
+        with request_span(name, traceparent, trace_id_of(traceparent)) as trace_id:
+            token = current_trace_id.set(trace_id)
+            try:
+                if scope["type"] == "http":
+                    await self._observe(scope, receive, send, trace_id)
+                else:
+                    await self._app(scope, receive, send)
+            finally:
+                current_trace_id.reset(token)
 
     async def _observe(self, scope: Scope, receive: Receive, send: Send, trace_id: str) -> None:
         status, started = 0, self._clock()

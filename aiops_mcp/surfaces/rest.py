@@ -172,10 +172,10 @@ class OperationEndpoint:
             ) from error
         if answer is None:
             return Response(status_code=_CLIENT_GONE)
-        return await self._answer(operation, answer, headers)
+        return await self._answer(operation, answer, headers, call)
 
     async def _answer(
-        self, operation: Operation, answer: Entity, headers: Mapping[str, str]
+        self, operation: Operation, answer: Entity, headers: Mapping[str, str], call: Call
     ) -> Response:
         coverage = getattr(answer, "coverage", None)
         if isinstance(coverage, Coverage):
@@ -183,8 +183,10 @@ class OperationEndpoint:
         everywhere = {"cache-control": "no-store", **headers}
         if operation.status == 204:
             return Response(status_code=204, headers=everywhere)
+        body = await _render(answer)
+        call.receipt.delivered(body)
         return Response(
-            await _render(answer),
+            body,
             status_code=operation.status,
             media_type="application/json",
             headers=everywhere,
