@@ -55,7 +55,7 @@ def start_tracing(endpoint: str, *, version: str) -> Callable[[], None]:
     return end
 
 
-def span(name: str, **attributes: str | int | float) -> AbstractContextManager[None]:
+def span(name: str, **attributes: str | float) -> AbstractContextManager[None]:
     """A span around what is done within; a child of the one around it."""
     if _tracing.tracer is None:
         return _NOTHING
@@ -63,7 +63,7 @@ def span(name: str, **attributes: str | int | float) -> AbstractContextManager[N
 
 
 @contextmanager
-def _span(name: str, attributes: dict[str, str | int | float]) -> Generator[None]:
+def _span(name: str, attributes: dict[str, str | float]) -> Generator[None]:
     with _tracing.tracer.start_as_current_span(name, attributes=attributes):
         yield
 

@@ -32,6 +32,7 @@ class AuditPage(Page[AuditRecord], Entity):
 
 
 def _digest(request: AuditInput, answer: AuditPage) -> Digest:
+    del request
     failed = sum(record.outcome != "OK" for record in answer.items)
     said = f"{answer.total} calls recorded"
     if answer.items:

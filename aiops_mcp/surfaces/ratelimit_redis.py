@@ -37,7 +37,8 @@ local told = {}
 for i = 1, #KEYS do
   local left = levels[i]
   if allowed then left = left - 1 end
-  redis.call('HSET', KEYS[i], 'level', string.format('%.6f', left), 'at', string.format('%.6f', time))
+  redis.call('HSET', KEYS[i], 'level', string.format('%.6f', left))
+  redis.call('HSET', KEYS[i], 'at', string.format('%.6f', time))
   local full = (tonumber(ARGV[2 * i - 1]) - left) / tonumber(ARGV[2 * i])
   redis.call('EXPIRE', KEYS[i], math.ceil(full) + 60)
   told[i] = string.format('%.6f', levels[i])
