@@ -7,6 +7,7 @@ from aiops_mcp.simulation.entities import Entity, Scene, pod_sizes
 from aiops_mcp.simulation.gpu_models import (
     busy_sm_clock_mhz,
     gpu_memory_mib,
+    pcie_generation,
     power_limit_watts,
     slice_memory_mib,
 )
@@ -62,14 +63,15 @@ def gpus(scene: Scene, job: str) -> Iterator[Entity]:
                 "modelName": gpu.model,
                 "Hostname": node.name,
             }
-            if pod:
+            # DCGM cannot tell which of several pods uses a shared card
+            if pod and gpu.replicas == 1:
                 labels |= {
                     "exported_namespace": pod.namespace,
                     "exported_pod": pod.name,
                     "exported_container": pod.work.container_name,
                 }
             memory = gpu_memory_mib(gpu.model)
-            busy = (0.82 if pod.work.kind == "StatefulSet" else 0.6) if pod else 0.0
+            busy = _load(pod)
             slices = [
                 slice_memory_mib(profile)
                 for place, profile in enumerate(gpu.mig)
@@ -84,10 +86,46 @@ def gpus(scene: Scene, job: str) -> Iterator[Entity]:
                 "busy": busy,
                 "heat": 30 + 32 * busy,
                 "power": 75 + power_limit_watts(gpu.model) * 0.75 * busy,
+                # an idle card lowers its link's generation
+                "pcie_gen": pcie_generation(gpu.model) if busy else 1.0,
+                "pcie_gen_max": pcie_generation(gpu.model),
             }
             target = scene.on_pod(job, exporter) if exporter else scene.central(job)
             lost = scene.cluster.gpu_present(gpu.uuid)
             yield Entity(gpu.uuid, target, labels, sizes, present=lost)
+
+
+def _load(pod: Pod | None) -> float:
+    """How busy a pod keeps its cards, 0 to 1."""
+    if pod is None:
+        return 0.0
+    if pod.work.gpu_load is not None:
+        return pod.work.gpu_load
+    return 0.82 if pod.work.kind == "StatefulSet" else 0.6
+
+
+def gpu_slices(scene: Scene, job: str) -> Iterator[Entity]:
+    """The MIG slices that pods hold, as DCGM tells them apart."""
+    for pod in scene.cluster.inventory.pods:
+        exporter = _exporter(scene, pod.node)
+        for gpu, place in pod.gpus:
+            if place is None:
+                continue
+            labels = {
+                "gpu": str(gpu.index),
+                "UUID": gpu.uuid,
+                "pci_bus_id": gpu.pci_bus_id,
+                "device": f"nvidia{gpu.index}",
+                "modelName": gpu.model,
+                "Hostname": pod.node.name,
+                "GPU_I_ID": str(place + 7),
+                "GPU_I_PROFILE": gpu.mig[place],
+                "exported_namespace": pod.namespace,
+                "exported_pod": pod.name,
+                "exported_container": pod.work.container_name,
+            }
+            target = scene.on_pod(job, exporter) if exporter else scene.central(job)
+            yield Entity(f"{gpu.uuid}/{place}", target, labels, {"busy": _load(pod)})
 
 
 def _exporter(scene: Scene, node: Node) -> Pod | None:

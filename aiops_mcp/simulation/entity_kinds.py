@@ -34,6 +34,7 @@ KINDS: Mapping[str, Callable[[Scene, str], Iterator[Entity]]] = {
     "http": services.http,
     "call": services.calls,
     "gpu": services.gpus,
+    "gpu_slice": services.gpu_slices,
     "gpu_node": services.gpu_nodes,
     "vllm": services.vllm,
     "ptp": services.ptp,

@@ -16,6 +16,11 @@ def busy_sm_clock_mhz(model: str) -> float:
     return 1680.0 if "H100" in model else 1200.0
 
 
+def pcie_generation(model: str) -> float:
+    """The PCIe generation of a card by its product name."""
+    return 5.0 if "H100" in model else 4.0
+
+
 def slice_memory_mib(profile: str) -> int:
     """Frame buffer of a MIG slice by its profile, such as ``1g.5gb``."""
     return int(profile.partition(".")[2].removesuffix("gb")) * 1024 - 256

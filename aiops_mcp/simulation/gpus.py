@@ -6,7 +6,12 @@ So ``nvidia-smi`` and Prometheus tell one story. It must not know how either is 
 from collections.abc import Mapping
 
 from aiops_mcp.simulation.cluster import SimulatedCluster
-from aiops_mcp.simulation.gpu_models import gpu_memory_mib, power_limit_watts, slice_memory_mib
+from aiops_mcp.simulation.gpu_models import (
+    gpu_memory_mib,
+    pcie_generation,
+    power_limit_watts,
+    slice_memory_mib,
+)
 from aiops_mcp.simulation.inventory import Gpu, Node, Pod, uid_of
 from aiops_mcp.simulation.noise import key_of
 from aiops_mcp.simulation.nvidia_smi import (
@@ -33,6 +38,11 @@ _READ = {
     "dbe_aggregate": "DCGM_FI_DEV_ECC_DBE_AGG_TOTAL",
     "remapped": "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS",
     "remap_failure": "DCGM_FI_DEV_ROW_REMAP_FAILURE",
+    "remap_pending": "DCGM_FI_DEV_ROW_REMAP_PENDING",
+    "pcie_width": "DCGM_FI_DEV_PCIE_LINK_WIDTH",
+    "pcie_gen": "DCGM_FI_DEV_PCIE_LINK_GEN",
+    "nvlink_replay": "DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL",
+    "nvlink_recovery": "DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL",
     "nvlink_crc": "DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL",
 }
 _SLOWDOWN_CELSIUS = 87
@@ -95,10 +105,14 @@ def _card(cluster: SimulatedCluster, store: WorldStore, gpu: Gpu, moment: float)
         ecc_uncorrected_aggregate=int(now["dbe_aggregate"]),
         remapped_uncorrectable=int(now["remapped"]),
         remapped_failure=now["remap_failure"] > 0,
-        pcie_gen=5 if hopper else 4,
-        pcie_gen_max=5 if hopper else 4,
+        remapped_pending=now["remap_pending"] > 0,
+        pcie_gen=int(now["pcie_gen"]),
+        pcie_gen_max=int(pcie_generation(gpu.model)),
+        pcie_width=int(now["pcie_width"]),
         nvlink_links=18 if hopper else 12,
         nvlink_crc_errors=int(now["nvlink_crc"]),
+        nvlink_replay_errors=int(now["nvlink_replay"]),
+        nvlink_recovery_errors=int(now["nvlink_recovery"]),
         fabric_state="Completed" if hopper else None,
         mig_enabled=bool(gpu.mig),
         mig_devices=_slices(cluster, gpu, slice_use),

@@ -43,6 +43,7 @@ class Gpu:
     model: str
     pci_bus_id: str
     mig: tuple[str, ...] = ()
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One ReplicaSet of a Deployment: how many pods it wants over time."""
+    """One ReplicaSet of a Deployment: how many pods it wants over time, and why it was made.
+
+    One that ``stalls`` makes no progress while its pods are wanted.
+    """
 
     work: WorkloadSpec
     name: str
@@ -95,6 +99,8 @@ class Revision:
     image: str
     created: float
     replicas: Steps[int]
+    cause: str = ""
+    stalls: bool = True
 
 
 @dataclass(slots=True)
@@ -139,7 +145,7 @@ class Builder:
         inventory = Inventory(self._nodes(), list(self._workloads))
         for node in inventory.nodes:
             for gpu in node.gpus:
-                slices = range(len(gpu.mig)) if gpu.mig else [None]
+                slices = range(len(gpu.mig)) if gpu.mig else [None] * gpu.replicas
                 self._free_gpus.extend((gpu, place) for place in slices)
         for work in self._workloads:
             inventory.pods.extend(self._pods(work, inventory.nodes))
@@ -194,6 +200,7 @@ class Builder:
                 model=cards.model,
                 pci_bus_id=f"00000000:{buses[index]:02X}:00.0",
                 mig=cards.mig if index in cards.mig_gpus else (),
+                replicas=cards.replicas if node in cards.time_sliced else 1,
             )
             for index in range(cards.count)
         )
@@ -226,8 +233,8 @@ class Builder:
         """The fitting node with the fewest pods, as a spreading scheduler chooses."""
         role = "gpu" if work.nodes == "gpu" else "worker"
         fitting = [node for node in nodes if role in node.schedulable_roles]
-        if work.gpus and self._free_gpus:
-            free = [gpu.node for gpu, _ in self._free_gpus]
+        free = [gpu.node for gpu, place in self._free_gpus if (place is not None) == work.mig]
+        if work.gpus and free:
             most = max(free, key=free.count)
             fitting = [node for node in nodes if node.name == most]
         chosen = min(fitting or nodes, key=lambda node: self._taken.get(node.name, 0))
@@ -275,8 +282,14 @@ class Builder:
         )
 
     def _take_gpus(self, work: WorkloadSpec, node: Node) -> tuple[tuple[Gpu, int | None], ...]:
-        mine = [one for one in self._free_gpus if one[0].node == node.name][: work.gpus]
-        self._free_gpus = [one for one in self._free_gpus if one not in mine]
+        fitting = [
+            one
+            for one in self._free_gpus
+            if one[0].node == node.name and (one[1] is not None) == work.mig
+        ]
+        mine = fitting[: work.gpus]
+        for one in mine:  # of a card that is offered several times, once
+            self._free_gpus.remove(one)
         return tuple(mine)
 
     def _revision(self, work: WorkloadSpec) -> Revision:

@@ -84,6 +84,7 @@ class WorkloadSpec(Spec):
     database: DatabaseSpec | None = None
     gpus: int = 0
     mig: bool = False
+    gpu_load: float | None = None
     process: str = "python3"
     model: str | None = None
     cnf: str | None = None
@@ -103,12 +104,17 @@ class WorkloadSpec(Spec):
 
 
 class GpuSpec(Spec):
-    """The cards of each GPU node; ``mig`` are the slices of the cards in ``mig_gpus``."""
+    """The cards of each GPU node; ``mig`` are the slices of the cards in ``mig_gpus``.
+
+    Whole cards of the nodes ``time_sliced`` are each offered as ``replicas``.
+    """
 
     model: str
     count: int
     mig: tuple[str, ...] = ()
     mig_gpus: tuple[int, ...] = ()
+    time_sliced: tuple[str, ...] = ()
+    replicas: int = 4
 
 
 class FlapSpec(Spec):

@@ -40,7 +40,15 @@ def node_labels(view: View, node: Node) -> dict[str, str]:
             "nvidia.com/mig.config": "custom" if partitioned else "all-disabled",
             "nvidia.com/mig.config.state": "success",
             "nvidia.com/gpu-driver-upgrade-state": "upgrade-done",
+            # two nodes fill a rack
+            "topology.kubernetes.io/rack": f"B{7 + int(node.name.rsplit('-', 1)[1]) // 2:02}",
         }
+        shared = max(gpu.replicas for gpu in node.gpus)
+        if shared > 1:
+            labels |= {
+                "nvidia.com/gpu.sharing-strategy": "time-slicing",
+                "nvidia.com/gpu.replicas": str(shared),
+            }
     return labels
 
 
@@ -52,7 +60,7 @@ def _allocatable(view: View, node: Node) -> dict[str, str]:
         "pods": "250",
         "hugepages-1Gi": "0",
     }
-    whole = sum(not gpu.mig for gpu in node.gpus)
+    whole = sum(gpu.replicas for gpu in node.gpus if not gpu.mig)
     if node.gpus:
         amounts["nvidia.com/gpu"] = str(whole)
     for gpu in node.gpus:
