@@ -39,10 +39,7 @@ class AuditTable:
                 .offset(offset)
                 .limit(limit)
             )
-            records = tuple(
-                AuditRecord.model_validate(dict(row._mapping))  # noqa: SLF001  # its public name
-                for row in rows
-            )
+            records = tuple(AuditRecord.model_validate(dict(row)) for row in rows.mappings())
         return records, total or 0
 
     async def prune(self, before: datetime) -> int:
