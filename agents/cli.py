@@ -284,7 +284,7 @@ def output_options_first(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """The entry point of the `aiops` command."""
-    from agents import cli_clusters, cli_cnf, cli_gpu, cli_kubernetes, cli_servers, cli_traces
+    from agents import cli_clusters, cli_cnf, cli_gpu, cli_kubernetes, cli_servers, cli_traces, cli_watch
 
     cli_clusters.register(clusters_app)
     cli_servers.register(app)
@@ -292,6 +292,7 @@ def main() -> None:
     cli_cnf.register(app)
     cli_gpu.register(gpu_app)
     cli_traces.register(app)
+    cli_watch.register(app)
     # A closed pipe (| head) is the reader's choice, not an error.
     try:
         app(output_options_first(sys.argv[1:]))

@@ -14,6 +14,7 @@ from aiops_mcp.errors import StorageFailed
 from aiops_mcp.events.bus import EventBus
 from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
+from aiops_mcp.fleet.metric_watcher import MetricWatcher, look_at_fleet, read_watch
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.trace_watcher import TraceWatcher, failed_traces
 from aiops_mcp.storage.leases import LeaseTable
@@ -53,7 +54,16 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
         limits=context.gpu_health.limits,
         ours=shards,
     )
+    metric_watcher = MetricWatcher(
+        [read_watch(text) for text in context.settings.watch],
+        look_at_fleet(context.metrics, context.clock),
+        bus,
+        context.clock,
+        every=context.settings.watch_every,
+        ours=leases.lease("metrics").held,
+    )
     return [
+        asyncio.create_task(metric_watcher.run(), name="metric watcher"),
         asyncio.create_task(gpu_watcher.run(), name="GPU watcher"),
         asyncio.create_task(context.watcher.run(), name="health watcher"),
         asyncio.create_task(context.alerts.watcher.run(), name="alert watcher"),

@@ -189,6 +189,14 @@ class Settings(BaseSettings):
         default={}, description="GPU health thresholds to use instead of the default ones, by name"
     )
     alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
+    watch: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Expressions that give METRIC_UPDATE events, one a line: "
+        "name=PromQL;threshold=>90 or name=PromQL;change=20%",
+    )
+    watch_every: float = Field(
+        default=30.0, gt=0, description="Time between looks at the watched expressions"
+    )
     trace_poll_every: float = Field(
         default=20.0, gt=0, description="Time between looks for traces that failed"
     )
@@ -258,6 +266,14 @@ class Settings(BaseSettings):
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def _split_lines(cls, value: object) -> object:
+        """One a line: an expression may hold commas."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.splitlines() if part.strip())
         return value
 
     def resolved_database_url(self) -> str:
