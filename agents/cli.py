@@ -284,7 +284,15 @@ def output_options_first(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """The entry point of the `aiops` command."""
-    from agents import cli_clusters, cli_cnf, cli_gpu, cli_kubernetes, cli_servers, cli_traces, cli_watch
+    from agents import (
+        cli_clusters,
+        cli_cnf,
+        cli_gpu,
+        cli_kubernetes,
+        cli_servers,
+        cli_traces,
+        cli_watch,
+    )
 
     cli_clusters.register(clusters_app)
     cli_servers.register(app)
