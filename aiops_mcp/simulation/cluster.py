@@ -129,6 +129,18 @@ class CallFault:
     end: float
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """A ConfigMap is edited: what its keys say from ``start`` until ``end``, and who did it."""
+
+    namespace: str
+    name: str
+    data: tuple[tuple[str, str], ...]
+    manager: str
+    start: float
+    end: float
+
+
 @dataclass(slots=True)
 class SimulatedCluster:
     """The cluster's inventory and truths; ``away`` are windows in which nobody can reach it."""
@@ -148,6 +160,7 @@ class SimulatedCluster:
     events: list[EventStream] = field(default_factory=list[EventStream])
     logs: list[LogStream] = field(default_factory=list[LogStream])
     journals: list[JournalStream] = field(default_factory=list[JournalStream])
+    config_changes: list[ConfigChange] = field(default_factory=list[ConfigChange])
     call_faults: list[CallFault] = field(default_factory=list[CallFault])
     away: list[Window] = field(default_factory=list[Window])
     members: list["SimulatedCluster"] = field(default_factory=list["SimulatedCluster"])

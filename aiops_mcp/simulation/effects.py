@@ -16,6 +16,7 @@ from aiops_mcp.simulation.cluster import (
     Bend,
     CallFault,
     Condition,
+    ConfigChange,
     EventStream,
     JournalStream,
     LogStream,
@@ -33,6 +34,7 @@ from aiops_mcp.simulation.history import (
 from aiops_mcp.simulation.incident import (
     BendMetric,
     CallFaults,
+    ChangeConfig,
     CrashLoop,
     Effect,
     Evict,
@@ -48,9 +50,15 @@ from aiops_mcp.simulation.incident import (
     Unreachable,
 )
 from aiops_mcp.simulation.inventory import Builder, Pod, Revision, suffix
-from aiops_mcp.simulation.signals import Bending, Curve, Shape
+from aiops_mcp.simulation.pod_effects import (
+    crash_events,
+    fill_memory,
+    pod_event,
+    roll_over,
+    swap,
+)
+from aiops_mcp.simulation.signals import Curve
 from aiops_mcp.simulation.steps import changes
-from aiops_mcp.simulation.topology import MIB
 
 BuilderOf = Callable[[SimulatedCluster], Builder]
 
@@ -118,10 +126,10 @@ class EffectWriter:
         for pod in _pods(cluster, effect.workload)[effect.first :][: effect.pods]:
             history = crash_looping(pod.history, span.start, span.end, crash)
             struck = replace(pod, history=history)
-            _swap(cluster, pod, struck)
-            _crash_events(cluster, struck, span, effect.reason)
+            swap(cluster, pod, struck)
+            crash_events(cluster, struck, (span.start, span.end), effect.reason)
             if effect.fills_memory:
-                _fill_memory(cluster, struck, span, effect.run)
+                fill_memory(cluster, struck, (span.start, span.end), effect.run)
 
     @_write.register
     def _(self, effect: Rollout, cluster: SimulatedCluster, span: _Span) -> None:
@@ -131,18 +139,23 @@ class EffectWriter:
         names = [
             revision.number for revision in cluster.inventory.revisions if revision.work is old.work
         ]
-        steps = changes(0, [(span.start, effect.pods), (span.end, 0)])
-        cluster.inventory.revisions.append(
-            Revision(
-                old.work,
-                f"{old.work.name}-{template}",
-                template,
-                max(names) + 1,
-                effect.image,
-                span.start,
-                steps,
-            )
+        fine = effect.state == "healthy"
+        steps = changes(0, [(span.start, effect.pods), *(() if fine else ((span.end, 0),))])
+        new = Revision(
+            old.work,
+            f"{old.work.name}-{template}",
+            template,
+            max(names) + 1,
+            effect.image,
+            span.start,
+            steps,
+            cause=effect.cause,
+            stalls=not fine,
         )
+        if fine:
+            roll_over(cluster, builder, new)
+            return
+        cluster.inventory.revisions.append(new)
         for place in range(effect.pods):
             history = healthy(span.start, span.end)
             if effect.state == "crash_loop":
@@ -157,7 +170,7 @@ class EffectWriter:
                 old.work, place, old.node, history, image=effect.image, template_hash=template
             )
             cluster.inventory.pods.append(pod)
-            _crash_events(cluster, pod, span, effect.reason)
+            crash_events(cluster, pod, (span.start, span.end), effect.reason)
 
     @_write.register
     def _(self, effect: NodeCondition, cluster: SimulatedCluster, span: _Span) -> None:
@@ -173,7 +186,7 @@ class EffectWriter:
             cluster.silent_nodes.setdefault(node, []).append((span.start - 40.0, span.end))
         if effect.condition == "Ready" and effect.status != "True":
             for pod in [pod for pod in cluster.inventory.pods if pod.node.name == node]:
-                _swap(
+                swap(
                     cluster,
                     pod,
                     replace(pod, history=out_of_touch(pod.history, span.start, span.end)),
@@ -195,9 +208,9 @@ class EffectWriter:
         ]
         for place, pod in enumerate(movable[: effect.pods]):
             moment = span.start + 20.0 * place
-            _swap(cluster, pod, replace(pod, history=evicted(pod.history, moment, effect.message)))
+            swap(cluster, pod, replace(pod, history=evicted(pod.history, moment, effect.message)))
             cluster.events.append(
-                _event(pod, "Warning", "Evicted", effect.message, moment, span.end)
+                pod_event(pod, "Warning", "Evicted", effect.message, moment, span.end)
             )
             if others:
                 new = healthy(moment + 3.0)
@@ -276,6 +289,13 @@ class EffectWriter:
         )
 
     @_write.register
+    def _(self, effect: ChangeConfig, cluster: SimulatedCluster, span: _Span) -> None:
+        namespace, _, name = effect.config.partition("/")
+        data = tuple(effect.data.items())
+        change = ConfigChange(namespace, name, data, effect.manager, span.start, span.end)
+        cluster.config_changes.append(change)
+
+    @_write.register
     def _(self, effect: CallFaults, cluster: SimulatedCluster, span: _Span) -> None:
         work = _pods(cluster, effect.workload)[0].work
         fault = CallFault(
@@ -317,58 +337,3 @@ def _node(cluster: SimulatedCluster, name: str) -> str:
     if name not in known:
         raise _unknown("node", name, f"in {cluster.name}", known)
     return name
-
-
-def _swap(cluster: SimulatedCluster, old: Pod, new: Pod) -> None:
-    pods = cluster.inventory.pods
-    pods[pods.index(old)] = new
-
-
-def _event(
-    pod: Pod, kind: str, reason: str, message: str, start: float, end: float, every: float = 86400.0
-) -> EventStream:
-    return EventStream("Pod", pod.namespace, pod.name, kind, reason, message, start, end, every)
-
-
-def _crash_events(cluster: SimulatedCluster, pod: Pod, span: _Span, reason: str) -> None:
-    """What the kubelet says about a pod in trouble."""
-    name = pod.work.container_name
-    message = (
-        f"Back-off restarting failed container {name} in pod {pod.name}_{pod.namespace}({pod.uid})"
-    )
-    told = [("Warning", "BackOff", message, 60.0)]
-    if pod.history.waiting.at(span.end - 1.0) == "ImagePullBackOff":
-        told = [
-            (
-                "Warning",
-                "Failed",
-                f'Failed to pull image "{pod.image}": {pod.history.message}',
-                150.0,
-            ),
-            ("Normal", "BackOff", f'Back-off pulling image "{pod.image}"', 30.0),
-        ]
-    elif not pod.history.restarts.times:
-        message = f"Readiness probe failed: {pod.history.message or reason}"
-        told = [("Warning", "Unhealthy", message, 10.0)]
-    for kind, why, text, every in told:
-        cluster.events.append(_event(pod, kind, why, text, span.start, span.end, every))
-
-
-def _fill_memory(cluster: SimulatedCluster, pod: Pod, span: _Span, run: float) -> None:
-    """In each life the container's memory climbs to its limit, where the kernel ends it."""
-    limit = (pod.work.memory_limit or pod.work.memory * 2) * MIB
-    curve = Curve(
-        span.start,
-        span.end,
-        Shape.SAWTOOTH,
-        Bending.SET,
-        limit,
-        run,
-        pod.history.starts[1:] or (span.start,),
-    )
-    labels = (
-        ("namespace", re.compile(re.escape(pod.namespace))),
-        ("pod", re.compile(re.escape(pod.name))),
-    )
-    names = re.compile("container_memory_(working_set_bytes|rss|usage_bytes)")
-    cluster.bends.append(Bend(names, labels, curve))

@@ -37,13 +37,14 @@ def calls(scene: Scene, job: str) -> Iterator[Entity]:
         http = pod.work.http
         if http is None:
             continue
-        peers = dict.fromkeys(http.calls, 1.0)
+        usual = {work.name: work.usual_ms for work in scene.cluster.inventory.workloads}
+        peers = {callee: (1.0, usual[callee]) for callee in http.calls}
         for remote in scene.cluster.spec.remote_calls:
             if remote.caller == pod.work.name:
-                peers[remote.peer] = remote.share
-        for callee, share in peers.items():
+                peers[remote.peer] = (remote.share, remote.latency_ms)
+        for callee, (share, latency_ms) in peers.items():
             rate = share * http.rate / max(1, pod.work.replicas)
-            sizes = {"rate": rate, "errors": 0.0005, "fine": 0.9995, "latency": 0.02}
+            sizes = {"rate": rate, "errors": 0.0005, "fine": 0.9995, "latency": latency_ms / 1000}
             yield scene.served(pod, job, {"peer_service": callee}, sizes)
 
 

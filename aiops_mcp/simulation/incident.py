@@ -97,13 +97,17 @@ class CrashLoop(Effect):
 
 
 class Rollout(Effect):
-    """A new revision of a Deployment that never becomes healthy; old pods keep serving."""
+    """A new revision of a Deployment: one that replaces all pods (``healthy``), or never comes up.
+
+    The pods of one that does not come up are gone at the end; old pods keep serving meanwhile.
+    """
 
     effect: Literal["rollout"]
     workload: str
     image: str
+    cause: str = ""
     pods: int = 1
-    state: Literal["crash_loop", "image_pull", "not_ready"]
+    state: Literal["crash_loop", "image_pull", "not_ready", "healthy"]
     reason: str = "Error"
     exit_code: int = 1
     run: Seconds = 8.0
@@ -207,6 +211,15 @@ class JournalLines(Effect):
     level: str = ""
 
 
+class ChangeConfig(Effect):
+    """Keys of a ConfigMap (``namespace/name``) say something else."""
+
+    effect: Literal["change_config"]
+    config: str
+    data: dict[str, str] = Field(min_length=1)
+    manager: str = "kubectl-edit"
+
+
 class CallFaults(Effect):
     """What failing requests of a service say in its spans, or its failing calls of ``callee``.
 
@@ -240,6 +253,7 @@ AnyEffect = Annotated[
     | KubeEvent
     | LogLines
     | JournalLines
+    | ChangeConfig
     | CallFaults
     | Unreachable,
     Field(discriminator="effect"),

@@ -120,6 +120,12 @@ class Inventory:
         return [pod for pod in self.pods if pod.work.path == path]
 
 
+def _fits(work: WorkloadSpec, offered: tuple[Gpu, int | None]) -> bool:
+    """Whether a card (or the slice at a place of it) is of the kind that a workload asks for."""
+    gpu, place = offered
+    return (place is not None) == work.mig and (gpu.replicas > 1) == work.shares_gpu
+
+
 class Builder:
     """Draws one cluster's inventory by the seed."""
 
@@ -233,7 +239,7 @@ class Builder:
         """The fitting node with the fewest pods, as a spreading scheduler chooses."""
         role = "gpu" if work.nodes == "gpu" else "worker"
         fitting = [node for node in nodes if role in node.schedulable_roles]
-        free = [gpu.node for gpu, place in self._free_gpus if (place is not None) == work.mig]
+        free = [one[0].node for one in self._free_gpus if _fits(work, one)]
         if work.gpus and free:
             most = max(free, key=free.count)
             fitting = [node for node in nodes if node.name == most]
@@ -282,11 +288,7 @@ class Builder:
         )
 
     def _take_gpus(self, work: WorkloadSpec, node: Node) -> tuple[tuple[Gpu, int | None], ...]:
-        fitting = [
-            one
-            for one in self._free_gpus
-            if one[0].node == node.name and (one[1] is not None) == work.mig
-        ]
+        fitting = [one for one in self._free_gpus if one[0].node == node.name and _fits(work, one)]
         mine = fitting[: work.gpus]
         for one in mine:  # of a card that is offered several times, once
             self._free_gpus.remove(one)

@@ -48,7 +48,7 @@ class WorkloadCounts:
         """Whether the newest rollout makes progress; a stuck one is given ten minutes."""
         later: list[tuple[float, bool]] = []
         for one in self._revisions:
-            if one.replicas.times:
+            if one.replicas.times and one.stalls:
                 later += [(one.created + PROGRESS_DEADLINE, False), (one.replicas.times[-1], True)]
         return changes(True, later)
 

@@ -14,13 +14,12 @@ from aiops_mcp.simulation.inventory import Pod
 from aiops_mcp.simulation.service_truths import ServiceTruths, TruthTable
 from aiops_mcp.simulation.spans import AttributeValue, Process
 from aiops_mcp.simulation.steps import Steps
-from aiops_mcp.simulation.topology import DatabaseSpec, HttpSpec, RouteSpec, WorkloadSpec
+from aiops_mcp.simulation.topology import DatabaseSpec, HttpSpec, RouteSpec
 
 REMOTE_SECONDS = 0.045
 """One way between two clusters."""
 
 _LEAST_OWN = 0.15
-_LEAST_WAIT = 0.02
 _BLAMED = 0.3
 """Of what a service fails more than usual, callees must explain this share to be blamed for it."""
 _PLANS = 6000
@@ -130,8 +129,8 @@ class ClusterServices:
     def fault(self, service: str, callee: str | None, moment: float) -> CallFault | None:
         """What an incident says about failing requests of a service, or its calls of another."""
         for fault in self.cluster.call_faults:
-            named = (fault.service, fault.callee) == (service, callee)
-            if named and fault.start <= moment < fault.end:
+            meant = fault.callee == callee or (fault.callee == "*" and callee is not None)
+            if fault.service == service and meant and fault.start <= moment < fault.end:
                 return fault
         return None
 
@@ -164,9 +163,7 @@ class ClusterServices:
 
     def usual_seconds(self, service: str) -> float:
         """The median of a request to a service, or of a statement, while all is well."""
-        work: WorkloadSpec = self.works[service]
-        spec = work.database or work.http
-        return spec.latency_ms / 1000.0 if spec else 0.0
+        return self.works[service].usual_ms / 1000.0
 
     def own_seconds(self, service: str) -> float:
         """What of that the service itself needs."""
@@ -218,6 +215,10 @@ class ClusterServices:
             for peer, call in calls.items()
         }
         later = {peer: delays[peer] + waits[peer] for peer in calls}
+        for peer, call in calls.items():
+            fault = self.fault(service, peer, moment)
+            once = self._others[call.cluster].usual_seconds(call.callee) + later[peer]
+            later[peer] += once * (fault.repeat - 1) if fault else 0.0
         usual = self.usual_seconds(service)
         medians = table.medians.get(service)
         slower = (medians[cell] / usual - 1.0) if medians and usual else 0.0
@@ -270,13 +271,9 @@ class ClusterServices:
     def _wait(self, service: str, call: Call, table: TruthTable, cell: int, delay: float) -> float:
         """By how many seconds a call takes longer than what its callee explains."""
         there = self._others[call.cluster]
-        slowed = table.slowed.get((service, call.peer))
-        usual = there.usual_seconds(call.callee)
-        if there.database(call.callee) is None:
-            usual = max(usual, _LEAST_WAIT)
-        waited = (slowed[cell] - 1.0) * usual if slowed else 0.0
-        # The median wanders by a few percent without anything being wrong.
-        return max(0.0, waited - 0.2 * usual - delay)
+        waited = table.waited.get((service, call.peer))
+        usual = there.usual_seconds(call.callee) + (2 * REMOTE_SECONDS if call.remote else 0.0)
+        return max(0.0, waited[cell] - usual - delay) if waited else 0.0
 
 
 def _answering(hosts: Sequence[_Host]) -> Steps[tuple[Process, ...]]:

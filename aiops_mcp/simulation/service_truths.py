@@ -24,7 +24,7 @@ _KEPT = 30
 _SERVED, _SENT = "http_requests_total", "http_client_requests_total"
 _TOOK, _WAITED = "http_request_duration_seconds", "http_client_request_duration_seconds"
 _MEAN_OVER_MEDIAN = math.exp(0.7**2 / 2)
-_USUAL_WAIT = 0.02 * math.exp(0.8**2 / 2)
+_MEAN_OVER_MEDIAN_SENT = math.exp(0.8**2 / 2)
 
 Edge = tuple[str, str]
 """Calling and called service."""
@@ -34,15 +34,15 @@ Edge = tuple[str, str]
 class TruthTable:
     """An hour of truths, a value for each ``CELL`` seconds from ``start`` on.
 
-    ``errors`` and ``medians`` (seconds) are of answered requests by service, ``failed`` of sent
-    ones by edge; ``slowed`` is by which factor calls take longer than they usually do.
+    ``errors`` and ``medians`` (seconds) are of answered requests by service, ``failed`` and
+    ``waited`` (the median in seconds) of sent ones by edge.
     """
 
     start: float
     errors: Mapping[str, Sequence[float]]
     medians: Mapping[str, Sequence[float]]
     failed: Mapping[Edge, Sequence[float]]
-    slowed: Mapping[Edge, Sequence[float]]
+    waited: Mapping[Edge, Sequence[float]]
 
     def cell(self, moment: float) -> int:
         """The place of a moment within the hour."""
@@ -85,7 +85,7 @@ class ServiceTruths:
             {_name(key): one.tolist() for key, one in errors.items()},
             {_name(key): (one / _MEAN_OVER_MEDIAN).tolist() for key, one in took.items()},
             {_pair(key): one.tolist() for key, one in failed.items()},
-            {_pair(key): (one / _USUAL_WAIT).tolist() for key, one in waited.items()},
+            {_pair(key): (one / _MEAN_OVER_MEDIAN_SENT).tolist() for key, one in waited.items()},
         )
 
     def _gained(self, name: str, times: Floats) -> list[tuple[Mapping[str, str], Floats]]:

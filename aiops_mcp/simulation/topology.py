@@ -85,6 +85,7 @@ class WorkloadSpec(Spec):
     gpus: int = 0
     mig: bool = False
     gpu_load: float | None = None
+    shares_gpu: bool = False
     process: str = "python3"
     model: str | None = None
     cnf: str | None = None
@@ -96,6 +97,12 @@ class WorkloadSpec(Spec):
     @property
     def container_name(self) -> str:
         return self.container or self.name
+
+    @property
+    def usual_ms(self) -> float:
+        """The median of what it takes to answer, where it answers anything."""
+        spec = self.http or self.database
+        return spec.latency_ms if spec else 0.0
 
     @property
     def path(self) -> str:
@@ -134,6 +141,7 @@ class RemoteCallSpec(Spec):
     cluster: str
     callee: str
     share: float
+    latency_ms: float
     instead_of: str | None = None
 
     @property
