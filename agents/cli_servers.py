@@ -84,6 +84,13 @@ def simulate(
     kubeconfig: Annotated[
         Path | None, typer.Option(help="Write the kubeconfig there; default: a new folder.")
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(help="URL that each Alertmanager tells what fires; {cluster} is its name."),
+    ] = None,
+    webhook_secrets: Annotated[
+        Path | None, typer.Option(help="JSON file of bearer tokens by cluster for --webhook.")
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Serve every backend of the simulated fleet on loopback; prints their URLs as JSON."""
@@ -100,6 +107,8 @@ def simulate(
             incidents=tuple(incident or ()),
             incidents_folder=incidents,
             kubeconfig=kubeconfig,
+            webhook=webhook,
+            webhook_secrets=webhook_secrets,
         )
         asyncio.run(simulate_fleet(options, port_base, run.output.json))
 

@@ -48,9 +48,9 @@ def fingerprint(labels: Mapping[str, str]) -> str:
     return f"{total:016x}"
 
 
-def alertmanager_app(book: AlertBook, now: Callable[[], float]) -> Starlette:
+def alertmanager_app(alerts: "SentAlerts", now: Callable[[], float]) -> Starlette:
     """An ASGI application that answers as Alertmanager 0.28 does."""
-    api = _Api(book, now)
+    api = _Api(alerts, now)
     routes = [
         Route("/api/v2/status", api.status),
         Route("/api/v2/receivers", api.receivers),
@@ -69,12 +69,51 @@ async def _ok(_: Request) -> Response:
     return PlainTextResponse("OK")
 
 
-class _Api:
+class SentAlerts:
+    """The alerts that an Alertmanager was sent, with the silences it keeps."""
+
     def __init__(self, book: AlertBook, now: Callable[[], float]) -> None:
         self._book = book
         self._now = now
+        self.silences = Silences(now)
+
+    def current(self) -> list[Json]:
+        """Every alert that fires, as the API shows it."""
+        now = self._now()
+        found: list[Json] = []
+        for alert in self._book.active():
+            if alert.fired_at is None:
+                continue
+            labels = sent_labels(alert)
+            silenced = self.silences.silencing(labels)
+            receiver = "watchdog" if alert.name == "Watchdog" else "default"
+            found.append(
+                {
+                    "labels": labels,
+                    "annotations": dict(alert.annotations),
+                    "startsAt": _iso(alert.fired_at),
+                    "endsAt": _iso(now - now % 30 + 240),
+                    "updatedAt": _iso(now - now % 30),
+                    "fingerprint": fingerprint(labels),
+                    "receivers": [{"name": receiver}],
+                    "status": {
+                        "state": "suppressed" if silenced else "active",
+                        "silencedBy": silenced,
+                        "inhibitedBy": [],
+                        "mutedBy": [],
+                    },
+                    "generatorURL": f"/graph?g0.expr={alert.name}&g0.tab=1",
+                }
+            )
+        _inhibit(found)
+        return sorted(found, key=lambda one: one["fingerprint"])
+
+
+class _Api:
+    def __init__(self, alerts: SentAlerts, now: Callable[[], float]) -> None:
         self._started = now()
-        self._silences = Silences(now)
+        self._silences = alerts.silences
+        self._current = alerts.current
 
     async def status(self, _: Request) -> Response:
         return JSONResponse(
@@ -149,38 +188,6 @@ class _Api:
     async def expire_silence(self, request: Request) -> Response:
         known = self._silences.expire(request.path_params["id"])
         return Response(status_code=200 if known else 404)
-
-    # --- alerts ---------------------------------------------------------------------------
-
-    def _current(self) -> list[Json]:
-        now = self._now()
-        found: list[Json] = []
-        for alert in self._book.active():
-            if alert.fired_at is None:
-                continue
-            labels = sent_labels(alert)
-            silenced = self._silences.silencing(labels)
-            receiver = "watchdog" if alert.name == "Watchdog" else "default"
-            found.append(
-                {
-                    "labels": labels,
-                    "annotations": dict(alert.annotations),
-                    "startsAt": _iso(alert.fired_at),
-                    "endsAt": _iso(now - now % 30 + 240),
-                    "updatedAt": _iso(now - now % 30),
-                    "fingerprint": fingerprint(labels),
-                    "receivers": [{"name": receiver}],
-                    "status": {
-                        "state": "suppressed" if silenced else "active",
-                        "silencedBy": silenced,
-                        "inhibitedBy": [],
-                        "mutedBy": [],
-                    },
-                    "generatorURL": f"/graph?g0.expr={alert.name}&g0.tab=1",
-                }
-            )
-        _inhibit(found)
-        return sorted(found, key=lambda one: one["fingerprint"])
 
 
 def _inhibit(alerts: Sequence[Json]) -> None:

@@ -20,7 +20,7 @@ from aiops_mcp.models.cluster import (
 )
 from aiops_mcp.models.registration import NewCluster
 from aiops_mcp.simulation.alerting import AlertBook
-from aiops_mcp.simulation.alertmanager import alertmanager_app
+from aiops_mcp.simulation.alertmanager import SentAlerts, alertmanager_app
 from aiops_mcp.simulation.kubernetes.access import token_of
 from aiops_mcp.simulation.kubernetes.app import kubernetes_app
 from aiops_mcp.simulation.kubernetes.platform import api_url
@@ -68,6 +68,7 @@ class SimulatedFleet:
         self._watch_poll = watch_poll
         self._apps: dict[tuple[str, str], ASGIApp] = {}
         self._books: dict[str, AlertBook] = {}
+        self._sent: dict[str, SentAlerts] = {}
         self.logs = LogServers(world, lambda: self.traces, watch_poll)
 
     @cached_property
@@ -138,6 +139,12 @@ class SimulatedFleet:
             self._books[name] = book
         return self._books[name]
 
+    def sent_alerts(self, name: str) -> SentAlerts:
+        """What a cluster's Alertmanager was sent; its webhooks and its API tell of the same."""
+        if name not in self._sent:
+            self._sent[name] = SentAlerts(self.alerts(name), self.world.now)
+        return self._sent[name]
+
     def _make(self, name: str, backend: str) -> ASGIApp:
         if backend == "api":
             return kubernetes_app(
@@ -151,10 +158,9 @@ class SimulatedFleet:
             return self.logs.app(name, trusted=backend == "trusted-loki")
         if backend in ("tempo", "trusted-tempo"):
             return trace_app(self.world, self.traces, name, trusted=backend == "trusted-tempo")
-        book = self.alerts(name)
         if backend == "alertmanager":
-            return alertmanager_app(book, self.world.now)
-        store = self.world.store(name)
+            return alertmanager_app(self.sent_alerts(name), self.world.now)
+        store, book = self.world.store(name), self.alerts(name)
         providers = Providers(
             rules=book.rule_groups,
             alerts=book.prometheus_alerts,
