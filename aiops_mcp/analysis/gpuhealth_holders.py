@@ -37,7 +37,7 @@ def _why_not(
     node: GPUNode, gpu: GPU, known: Sequence[str], holders: Sequence[GpuHolder]
 ) -> str | None:
     facts = node.facts
-    if facts is not None and facts.sharing:
+    if facts is not None and facts.sharing and not gpu.mig_enabled:
         sharing = [one for one in holders if any(name in one.resources for name in _WHOLE)]
         if len(sharing) > 1:
             return f"{facts.sharing}: any of {len(sharing)} pods on the node may use it"

@@ -192,6 +192,7 @@ def _node_reasons(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> It
             action="look at the driver's and the exporter's pods on the node",
             source="nvidia-smi, DCGM",
         )
+    yield from _ecc_mixed(node)
     for warning in node.warnings:
         if "inforom" in warning.lower():
             yield GpuReason(
@@ -202,6 +203,20 @@ def _node_reasons(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> It
                 action="note the serial number; support, RMA",
                 source="nvidia-smi",
             )
+
+
+def _ecc_mixed(node: GPUNode) -> Iterable[GpuReason]:
+    """Error correction off on some cards only; off on all of them is somebody's choice."""
+    off = [gpu.index for gpu in node.gpus if gpu.ecc_enabled is False]
+    if off and any(gpu.ecc_enabled for gpu in node.gpus):
+        yield GpuReason(
+            rule="ecc-off",
+            verdict=Verdict.DEGRADED,
+            what="ECC is off on some of its cards",
+            evidence=f"GPU {', '.join(map(str, off))}",
+            action="switch it on (nvidia-smi -e 1) and reset at the next window",
+            source="nvidia-smi",
+        )
 
 
 def _kubernetes_reasons(node: GPUNode) -> Iterable[GpuReason]:

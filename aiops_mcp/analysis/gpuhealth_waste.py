@@ -68,12 +68,20 @@ def wasted(
 
 
 def allocated(nodes: Sequence[GPUNode]) -> float:
-    """Whole cards that pods have been given, slices by their share."""
+    """Whole cards that pods have been given; slices, and times of a shared card, by their share."""
     return sum(
-        amount * _share_of(resource)
+        amount * _share_of(resource) * _shared_part(node, resource)
         for node in nodes
         for resource, amount in (_asked(node.facts) if node.facts else {}).items()
     )
+
+
+def _shared_part(node: GPUNode, resource: str) -> float:
+    facts = node.facts
+    if facts is None or not facts.sharing or resource.startswith(_SLICE):
+        return 1.0
+    cards = sum(not gpu.mig_enabled for gpu in node.gpus)
+    return cards / facts.capacity[resource] if facts.capacity.get(resource) else 1.0
 
 
 def _held_idle(node: GPUNode, use: Use, limits: Thresholds, now: datetime) -> Iterable[GpuWaste]:

@@ -57,7 +57,12 @@ def digest_gpu_health(answer: GpuHealth, paging: Paging) -> Digest:
         coverage=coverage_line(answer.coverage),
         as_of=answer.as_of,
         notes=(
-            *(f"{one.what}: {one.evidence}. Do: {one.action}" for one in answer.fleet_reasons),
+            # a rack's heat stands in its nodes' rows
+            *(
+                f"{one.what}: {one.evidence}. Do: {one.action}"
+                for one in answer.fleet_reasons
+                if one.rule != "rack-heat"
+            ),
             *_first(answer.notes),
         ),
         more=more_line(

@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES, CardFacts, Thresholds
 from aiops_mcp.backends import nvidia_smi as smi
 from aiops_mcp.models.gpu import GPU, GpuProcessType, NvlinkState
 
@@ -214,3 +216,26 @@ def test_every_field_of_the_plan_is_known_to_these_drivers(card: str) -> None:
     known = set(re.findall(r'"([\w.]+)"', asked))
     for fields in smi.query_plan():
         assert set(fields) <= known
+
+
+@each_card
+@both_phases
+def test_no_real_card_is_called_ill(card: str, phase: str) -> None:
+    query = smi.parse_query_gpu(section(card, phase, "nvidia-smi --query-gpu"))
+    log = smi.parse_text(section(card, phase, "nvidia-smi -q"))
+    (gpu,) = smi.merge_reports(query, log).gpus
+    facts = CardFacts(gpu, None, Thresholds(), datetime(2026, 1, 1, tzinfo=UTC))
+    assert [rule.name for rule in CARD_RULES if rule.reason(facts)] == []
+    assert gpu.ecc_enabled is (None if "geforce" in card else True)
+
+
+def test_the_mig_card_says_of_the_whole_only_what_it_can() -> None:
+    (gpu,) = smi.parse_query_gpu(section("nvidia-h100-mig", "load", "nvidia-smi --query-gpu")).gpus
+    assert gpu.utilization_gpu_percent is None
+    assert gpu.utilization_memory_percent is None
+    assert gpu.row_remapping is None
+    assert (gpu.memory_total_mb, gpu.memory_used_mb, gpu.memory_free_mb) == (81559, 11125, 69956)
+    assert (gpu.temperature_celsius, gpu.temperature_limit_margin_celsius) == (53, 24)
+    assert (gpu.power_draw_watts, gpu.power_limit_watts) == (447.35, 700)
+    assert (gpu.clock_sm_mhz, gpu.clock_sm_max_mhz, gpu.throttle_reasons) == (1980, 1980, ())
+    assert (gpu.pcie_link_gen, gpu.pcie_link_width, gpu.fabric_state) == (5, 16, "Completed")
