@@ -1,4 +1,4 @@
-"""`aiops get`, `events`, `pod-logs`, `unhealthy`, `changes`, `compare`: Kubernetes objects."""
+"""`aiops get`, `show`, `events`, `pod-logs`, `unhealthy`, `changes`, `compare`: the objects."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ Names = Annotated[
     typer.Option("--cluster", "-c", help="Cluster name, id or selector; repeat."),
 ]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-N", help="Empty: all.")]
+Cluster = Annotated[str, typer.Argument(help="Cluster name or id.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
 
 
@@ -41,6 +42,76 @@ def get(
     run.ask("find_resources", arguments)
 
 
+def show(
+    context: typer.Context,
+    cluster: Cluster,
+    kind: Annotated[str, typer.Argument(help="pod, deployment, any CRD.")],
+    name: Annotated[str, typer.Argument(help="Its exact name.")],
+    namespace: Namespace = None,
+    detailed: Annotated[bool, typer.Option("--detailed", help="All fields.")] = False,
+) -> None:
+    """One object: what is wrong with it, its events, its fields."""
+    run: Run = context.obj
+    arguments = {
+        "cluster": cluster,
+        "kind": kind,
+        "name": name,
+        "namespace": namespace,
+        "response_format": "detailed" if detailed else None,
+    }
+    run.ask("get_resource", arguments)
+
+
+def events(
+    context: typer.Context,
+    cluster: Names = None,
+    namespace: Namespace = None,
+    kind: Annotated[str | None, typer.Option(help="Of the object: pod, node, …")] = None,
+    name: Annotated[str | None, typer.Option(help="Part of the object's name.")] = None,
+    since: Annotated[str | None, typer.Option(help="2h, or a time.")] = None,
+    warnings: Annotated[bool, typer.Option("--warnings", "-w", help="Only these.")] = False,
+    limit: Limit = None,
+) -> None:
+    """Kubernetes events of the fleet, warnings first, folded."""
+    run: Run = context.obj
+    arguments = {
+        "clusters": cluster,
+        "namespace": namespace,
+        "kind": kind,
+        "name": name,
+        "since": since,
+        "warnings_only": warnings or None,
+        "limit": limit,
+    }
+    run.ask("list_events", arguments)
+
+
+def pod_logs(
+    context: typer.Context,
+    cluster: Cluster,
+    pod: Annotated[str, typer.Argument(help="Name, or part of it.")],
+    namespace: Namespace = None,
+    container: Annotated[str | None, typer.Option(help="Empty: the one that fails.")] = None,
+    previous: Annotated[
+        bool, typer.Option("--previous", "-p", help="Of the run before the restart.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option(help="Last lines read.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only the last, such as 10m.")] = None,
+) -> None:
+    """The end of a container's log, straight from the cluster."""
+    run: Run = context.obj
+    arguments = {
+        "cluster": cluster,
+        "pod": pod,
+        "namespace": namespace,
+        "container": container,
+        "previous": previous or None,
+        "tail": tail,
+        "since": since,
+    }
+    run.ask("get_pod_logs", arguments)
+
+
 def unhealthy(
     context: typer.Context,
     cluster: Names = None,
@@ -64,4 +135,7 @@ def unhealthy(
 def register(app: typer.Typer) -> None:
     """Put the commands under ``aiops``."""
     app.command("get")(get)
+    app.command("show")(show)
+    app.command("events")(events)
+    app.command("pod-logs")(pod_logs)
     app.command("unhealthy")(unhealthy)

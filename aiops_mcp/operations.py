@@ -11,6 +11,7 @@ from aiops_mcp.capabilities import (
     gpu_health,
     importing,
     kubernetes_health,
+    kubernetes_objects,
     metric_catalogue,
     registration,
     silences,
@@ -43,6 +44,7 @@ _DECLARING = (
     silences,
     gpu_health,
     streaming,
+    kubernetes_objects,
     kubernetes_health,
     trace_services,
 )

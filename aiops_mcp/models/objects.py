@@ -1,5 +1,7 @@
 """Kubernetes objects as they are shown: rows of a kind, one object, its events, its log."""
 
+from typing import Any
+
 from pydantic import Field
 
 from aiops_mcp.models.coverage import Coverage
@@ -61,6 +63,7 @@ class ContainerState(Entity):
     reason: str | None = None
     message: str | None = None
     since: Timestamp | None = None
+    exit_code: int | None = None
     ready: bool = False
     restarts: int = 0
     last_reason: str | None = None
@@ -102,7 +105,7 @@ class EventList(Entity):
 
 
 class ResourceDetail(Entity):
-    """One object. ``text`` is it in YAML, without what nobody reads and without secret values."""
+    """One object. ``object`` is it without what nobody reads and without secret values."""
 
     cluster_name: str
     kind: str
@@ -111,11 +114,12 @@ class ResourceDetail(Entity):
     name: str
     owners: tuple[str, ...] = ()
     created_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
     status: str | None = None
     conditions: tuple[Condition, ...] = ()
     containers: tuple[ContainerState, ...] = ()
     events: tuple[FoldedEvent, ...] = ()
-    text: str
+    object: dict[str, Any]
     notes: tuple[str, ...] = ()
     simulated: bool = False
     as_of: Timestamp
