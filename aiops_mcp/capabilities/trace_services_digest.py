@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from aiops_mcp.capabilities.digesting import coverage_line, significant
-from aiops_mcp.capabilities.traces_digest import cut_text, some_names
+from aiops_mcp.capabilities.digesting import significant
+from aiops_mcp.capabilities.traces_digest import cut_text, some_names, traces_coverage
 from aiops_mcp.models.digest import Digest
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def digest_names(answer: "TracedNameList") -> Digest:
         headline=f"{answer.total} names." if answer.total else "None are traced.",
         columns=("name", "clusters") if rows else (),
         rows=rows,
-        coverage=coverage_line(answer.coverage),
+        coverage=traces_coverage(answer.coverage),
         more=f"{left} more: ask fewer clusters" if left else None,
     )
 
@@ -48,7 +48,7 @@ def digest_graph(answer: "ServiceGraph") -> Digest:
         f"by {answer.traces} traces.",
         columns=("call", "calls", "failed", "p50 ms", "p95 ms", "clusters") if rows else (),
         rows=rows,
-        coverage=coverage_line(answer.coverage),
+        coverage=traces_coverage(answer.coverage),
         as_of=answer.as_of,
         more=f"{left} more: narrow by service_name" if left else None,
     )

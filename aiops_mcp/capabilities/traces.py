@@ -281,7 +281,11 @@ async def get_trace(context: Context, request: OneTrace) -> WholeTrace:
     comparison = None
     if request.compare:
         normal = await normal_profiles(
-            context.traces, found, principal=context.principal, now=context.clock()
+            context.traces,
+            found,
+            selection=request.clusters,
+            principal=context.principal,
+            now=context.clock(),
         )
         comparison = compare(summed.profile, normal) if normal else None
     refs = {

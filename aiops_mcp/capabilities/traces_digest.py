@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aiops_mcp.capabilities.digesting import coverage_line, significant
+from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Cell, Digest, fenced
 from aiops_mcp.models.traces import (
     CallShape,
@@ -51,13 +52,20 @@ def cut_text(text: str, most: int = MOST_NAME) -> str:
 def _named(service: str | None, operation: str | None) -> str:
     """``checkout: POST /order``, fit for a cell."""
     if service is None and operation is None:
-        return "(root not received)"
+        return "(root elsewhere)"
     return cut_text(f"{service or '?'}: {operation or '?'}")
 
 
 def some_names(names: Sequence[str], most: int = MOST_NAMED) -> str:
     """``a,b,c,+2``."""
     return ",".join(names[:most]) + (f",+{len(names) - most}" if len(names) > most else "")
+
+
+def traces_coverage(coverage: Coverage) -> str:
+    """Who answered; those that keep no traces are counted, for that is how they are."""
+    none = len(coverage.skipped)
+    short = (f"{none} that keep no traces",) if none else ()
+    return coverage_line(coverage.model_copy(update={"skipped": short}))
 
 
 # --- a search -------------------------------------------------------------------------------
@@ -81,7 +89,7 @@ def digest_traces(answer: "TraceList", *, detailed: bool, limit: int) -> Digest:
         headline=_search_headline(answer),
         columns=columns if rows else (),
         rows=rows,
-        coverage=coverage_line(answer.coverage),
+        coverage=traces_coverage(answer.coverage),
         as_of=answer.as_of,
         query=answer.query if answer.query != "{ }" else None,
         notes=tuple(notes),
@@ -97,7 +105,8 @@ def _more(answer: "TraceList", limit: int, *, one_by_one: bool) -> str | None:
         )
     left = len(answer.groups) - MOST_GROUPS
     if left > 0:
-        return f"{left} more root operations: narrow by service_name or operation_name"
+        what = "root operations" if left > 1 else "root operation"
+        return f"{left} more {what}: narrow by service_name or operation_name"
     return None
 
 
@@ -210,7 +219,7 @@ def digest_trace(answer: "WholeTrace") -> Digest:
         headline=_trace_headline(answer),
         columns=columns,
         rows=rows,
-        coverage=coverage_line(answer.coverage),
+        coverage=traces_coverage(answer.coverage),
         as_of=answer.as_of,
         notes=tuple(_notes(answer)),
     )

@@ -1,6 +1,7 @@
 """What is normal for an operation: a few other traces of it, taken from about the same time.
 
-Those that did not fail are preferred. Only the clusters that the trace itself crosses are asked.
+Those that did not fail are preferred. In a large fleet only the clusters are asked that the trace
+itself and the first of the others cross.
 """
 
 import asyncio
@@ -18,39 +19,56 @@ LOOKED_AT = 30
 """So many others are found, of which `COMPARED` are read."""
 
 COMPARED = 5
+FEW_CLUSTERS = 25
+"""So many are all asked for each of the others."""
+
 AROUND = timedelta(hours=1)
 
 
 async def normal_profiles(
-    traces: FleetTraces, found: FleetTrace, *, principal: Principal, now: datetime
+    traces: FleetTraces,
+    found: FleetTrace,
+    *,
+    selection: Sequence[str] = (),
+    principal: Principal,
+    now: datetime,
 ) -> Sequence[TraceProfile]:
     """Profiles of up to `COMPARED` other traces with the same root; none where there are none.
 
-    A store that cannot say leaves nothing to compare with; that is no failure of the trace itself.
+    ``selection`` is where the trace itself was looked for. A store that cannot say leaves nothing
+    to compare with; that is no failure of the trace itself.
     """
     root = found.trace.spans[found.trace.root]
     if root.parent_id:
         return ()  # its real root is missing, and with it what to look for
+
+    async def read(trace_id: str, places: Sequence[str]) -> FleetTrace | None:
+        try:
+            return await traces.trace(trace_id, selection=places, principal=principal)
+        except AiopsError:
+            return None  # gone meanwhile, or its store is
+
     try:
-        ids = await _others(traces, found, root, principal, now)
-        told = await asyncio.gather(
-            *(
-                traces.trace(each, selection=tuple(found.stores), principal=principal)
-                for each in ids
-            ),
-            return_exceptions=True,
-        )
+        first, *rest = await _others(traces, found, root, principal, now) or [""]
     except AiopsError:
         return ()
-    profiles: list[TraceProfile] = []
-    for one in told:
-        if isinstance(one, FleetTrace):
-            own = one.trace.spans[one.trace.root]
-            if (own.service, own.name) == (root.service, root.name):
-                profiles.append(profile(one.trace))
-        elif not isinstance(one, AiopsError):
-            raise one
-    return profiles
+    if not first:
+        return ()
+    told = [await read(first, selection)]
+    places = selection
+    if found.coverage.succeeded > FEW_CLUSTERS:
+        # Others may take other ways; where the first one went, and this one, they mostly go.
+        places = tuple({*found.stores, *(told[0].stores if told[0] else ())})
+    told += await asyncio.gather(*(read(each, places) for each in rest))
+    return [
+        profile(one.trace)
+        for one in told
+        if one is not None and _same_root(one.trace.spans[one.trace.root], root)
+    ]
+
+
+def _same_root(one: SpanRecord, other: SpanRecord) -> bool:
+    return (one.service, one.name) == (other.service, other.name)
 
 
 async def _others(

@@ -302,7 +302,22 @@ async def test_normal_traces_are_others_of_the_same_root(make, clock):
     [asked] = [one for one in hub.asked if isinstance(one, TraceSearch)]
     assert (asked.service, asked.operation) == ("web", "web op")
     assert asked.start < asked.end <= clock.now + timedelta(minutes=1)
-    assert edge.asked == []  # it has no part of the trace
+    assert len(edge.asked) == COMPARED  # the others may have a part there
+
+
+async def test_in_a_large_fleet_only_some_clusters_are_asked_for_the_others(make, clock):
+    hits, stored = others(9)
+    hub = Store((hit(ONE), *hits), {ONE: TraceSpans((span("a1"),)), **stored})
+    first = hits[-1].trace_id  # the newest
+    near = Store(traces={first: TraceSpans((span("c1", "b1", 2, 3, "db", trace_id=first),))})
+    far = [Store() for _ in range(30)]
+    traces = make(hub=hub, near=near, **{f"far_{n}": store for n, store in enumerate(far)})
+    found = await traces.trace(ONE, principal=LOCAL_ADMIN)
+    profiles = await normal_profiles(traces, found, principal=LOCAL_ADMIN, now=clock.now)
+    assert len(profiles) == COMPARED
+    assert sum(("db", "db op") in profile.calls for profile in profiles) == 1
+    assert {len(store.asked) for store in far} == {2}  # for the trace and the first other
+    assert len(near.asked) == 1 + COMPARED
 
 
 async def test_those_that_did_not_fail_are_more_normal(make, clock):
