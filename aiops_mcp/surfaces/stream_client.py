@@ -22,15 +22,12 @@ QUEUE = 100
 class Direct(Protocol):
     """A connection of a server that lets us write text frames without waiting."""
 
-    @property
-    def is_open(self) -> bool: ...
+    def write_text(self, payload: bytes) -> bool:
+        """Write a frame, or not where the other side has not taken what was written before.
 
-    @property
-    def takes_more(self) -> bool:
-        """Whether what was written before has been taken by the other side, more or less."""
+        False where it has not. To a connection that is closing nothing is written any more.
+        """
         ...
-
-    def write_text(self, payload: bytes) -> None: ...
 
     def on_takes_more(self, callback: Callable[[], None]) -> None:
         """Call back when it takes more again, after it did not."""
@@ -61,6 +58,7 @@ class StreamClient:
         self._count_sent = sent
         self._count_dropped = dropped
         self._waiting: deque[bytes | Iterator[bytes]] = deque()
+        self._held: bytes | None = None
         self._untold = 0
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -69,18 +67,24 @@ class StreamClient:
             self._direct.on_takes_more(self._flush)
 
     @property
+    def _is_behind(self) -> bool:
+        return bool(self._waiting) or self._held is not None
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting)
 
     def send(self, frame: bytes) -> None:
         """Send a frame now or as soon as the client reads; never waits."""
+        if self.write(frame):
+            self._count_sent(1)
+
+    def write(self, frame: bytes) -> bool:
+        """Send a frame; true where it went at once, and the caller counts it."""
         direct = self._direct
-        if direct is not None and not self._waiting and direct.takes_more:
-            if direct.is_open:
-                direct.write_text(frame)
-                self.delivered += 1
-                self._count_sent(1)
-            return
+        if direct is not None and not self._is_behind and direct.write_text(frame):
+            self.delivered += 1
+            return True
         if len(self._waiting) >= QUEUE:
             # A replay is not the oldest frame but all that the client asked to get again.
             del self._waiting[0 if isinstance(self._waiting[0], bytes) else 1]
@@ -90,6 +94,7 @@ class StreamClient:
         self._waiting.append(frame)
         if direct is None:
             self._start_writing()
+        return False
 
     def replay(self, frames: Iterator[bytes]) -> None:
         """Send many frames, each made when the client takes it, before anything that comes now."""
@@ -102,16 +107,17 @@ class StreamClient:
     def _flush(self) -> None:
         """Write what waits for as long as the other side takes it."""
         direct = self._direct
-        while direct is not None and self._waiting and direct.takes_more and direct.is_open:
-            frame = self._next()
-            if frame is not None:
-                direct.write_text(frame)
-                self.delivered += 1
-                self._count_sent(1)
+        while direct is not None and (frame := self._held or self._next()) is not None:
+            # What is not taken is held: a replay makes a frame only once.
+            self._held = None if direct.write_text(frame) else frame
+            if self._held is not None:
+                return
+            self.delivered += 1
+            self._count_sent(1)
 
     def _next(self) -> bytes | None:
         """The next frame; first of all the word that some were dropped."""
-        if self._untold:
+        if self._untold and self._waiting:
             untold, self._untold = self._untold, 0
             return orjson.dumps(
                 {
@@ -122,14 +128,16 @@ class StreamClient:
                     "dropped": untold,
                 }
             )
-        first = self._waiting[0]
-        if isinstance(first, bytes):
+        while self._waiting:
+            first = self._waiting[0]
+            if isinstance(first, bytes):
+                self._waiting.popleft()
+                return first
+            frame = next(first, None)
+            if frame is not None:
+                return frame
             self._waiting.popleft()
-            return first
-        frame = next(first, None)
-        if frame is None:
-            self._waiting.popleft()
-        return frame
+        return None
 
     def _start_writing(self) -> None:
         self._wake.set()
@@ -141,10 +149,7 @@ class StreamClient:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                frame = self._next()
-                if frame is None:
-                    continue
+            while (frame := self._next()) is not None:
                 try:
                     await self.websocket.send_text(frame.decode())
                 except (WebSocketDisconnect, RuntimeError):

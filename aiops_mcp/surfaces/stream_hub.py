@@ -77,6 +77,7 @@ class StreamHub:
         self._routing: Routing[StreamClient] = Routing()
         self._connections = 0
         self._dropped = 0
+        self._newest_heard: str | None = None
         self.is_running = False
         self.is_closing = False
         self.metrics = StreamMetrics(CollectorRegistry())
@@ -139,16 +140,25 @@ class StreamHub:
         missed: list[LoggedEvent] = []
         if last_event_id is not None:
             found = self._log.after(last_event_id)
+            to_come = self._to_come()
             missed = [
                 entry
                 for entry in found.entries
-                if may_hear(client.admitted.principal, entry.event)
+                if entry.event.event_id not in to_come
+                and may_hear(client.admitted.principal, entry.event)
                 and self._routing.wants(client, entry.event)
             ]
             answer |= {"replayed": len(missed), "gap": found.gap}
         client.send(orjson.dumps(answer))
         if missed:
             client.replay(event_frame(entry.event, entry.sequence) for entry in missed)
+
+    def _to_come(self) -> set[UUID]:
+        """Events that are in the log already, and that the bus has not brought here yet."""
+        if self._newest_heard is None:
+            return set()
+        found = self._log.after(self._newest_heard)
+        return set() if found.gap else {entry.event.event_id for entry in found.entries}
 
     def unsubscribe(self, client: StreamClient, types: frozenset[EventType]) -> None:
         self._routing.drop(client, types)
@@ -159,18 +169,20 @@ class StreamHub:
 
     async def on_event(self, event: Event) -> None:
         """Hand an event to everybody who asked for it and may see it; made to listen on the bus."""
+        self._newest_heard = str(event.event_id)
         frame: bytes | None = None
-        count = 0
-        for client in self._routing.takers(event):
+        count = sent = 0
+        for client in tuple(self._routing.takers(event)):
             if client.is_paused or not may_hear(client.admitted.principal, event):
                 continue
             if frame is None:
                 frame = event_frame(event, self._log.sequence_of(event.event_id))
-            client.send(frame)
+            sent += client.write(frame)
             count += 1
             if count % 250 == 0:
                 await asyncio.sleep(0)  # or a thousand clients hold everybody up
         if count:
+            self.metrics.sent.inc(sent)
             self.metrics.routed.labels(event.event_type.value).inc(count)
             late = (self._clock() - event.timestamp).total_seconds()
             self.metrics.latency.observe(max(0.0, late))

@@ -6,7 +6,7 @@ Pure. A client is any hashable thing; what it may see is asked of its principal,
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiops_mcp.errors import InvalidSubscription
 from aiops_mcp.models.events import Event, EventType, Subscription
@@ -16,6 +16,8 @@ from aiops_mcp.surfaces.stream_frames import namespace_of
 MAX_SUBSCRIPTIONS = 50
 
 ClientT = TypeVar("ClientT")
+_Namespaces = frozenset[str] | None
+_NOBODY: dict[Any, _Namespaces] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ class Routing(Generic[ClientT]):
 
     def __init__(self) -> None:
         self._interests: dict[ClientT, list[Interest]] = {}
-        # By type and cluster; under None those who want all clusters.
-        self._index: defaultdict[tuple[EventType, str | None], dict[ClientT, None]]
+        # By type and cluster, under None those who want all clusters: the namespaces a client
+        # wants of these, None for all. What is looked up needs no further check.
+        self._index: defaultdict[tuple[EventType, str | None], dict[ClientT, _Namespaces]]
         self._index = defaultdict(dict)
 
     def __len__(self) -> int:
@@ -92,7 +95,12 @@ class Routing(Generic[ClientT]):
             )
         mine.append(interest)
         for key in _keys(interest):
-            self._index[key][client] = None
+            wanted = self._index[key]
+            before = wanted.get(client, frozenset[str]())
+            if before is None or not interest.namespaces:
+                wanted[client] = None
+            else:
+                wanted[client] = before | interest.namespaces
 
     def drop(self, client: ClientT, types: frozenset[EventType]) -> None:
         """Take types out of all of a client's subscriptions; what is empty then goes."""
@@ -117,11 +125,9 @@ class Routing(Generic[ClientT]):
         namespace = namespace_of(event)
         seen: set[ClientT] = set()
         for name in (None, *_names(event)):
-            for client in self._index.get((event.event_type, name), ()):
-                if client in seen:
-                    continue
-                seen.add(client)
-                if any(each.takes(event, namespace) for each in self._interests[client]):
+            for client, namespaces in self._index.get((event.event_type, name), _NOBODY).items():
+                if (namespaces is None or namespace in namespaces) and client not in seen:
+                    seen.add(client)
                     yield client
 
     def wants(self, client: ClientT, event: Event) -> bool:

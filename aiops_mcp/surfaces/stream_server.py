@@ -50,21 +50,12 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **keywords)
         self._takes_more_again: Callable[[], None] | None = None
 
-    @property
-    def is_open(self) -> bool:
-        return not (
-            self.close_sent
-            or self.disconnected
-            or not self.handshake_complete
-            or self.transport.is_closing()
-        )
-
-    @property
-    def takes_more(self) -> bool:
-        return self.writable.is_set()
-
-    def write_text(self, payload: bytes) -> None:
-        self.transport.write(_frames.of(payload))
+    def write_text(self, payload: bytes) -> bool:
+        if not self.writable.is_set():
+            return False
+        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.transport.write(_frames.of(payload))
+        return True
 
     def on_takes_more(self, callback: Callable[[], None]) -> None:
         self._takes_more_again = callback
