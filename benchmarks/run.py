@@ -202,6 +202,12 @@ def gpu_polling(*, quick: bool) -> list[Figure]:
     ]
 
 
+def stream(*, quick: bool) -> list[Figure]:
+    import stream as bench
+
+    return bench.measure(quick=quick)
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -233,6 +239,7 @@ BENCHMARKS = {
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
     "gpu_polling": Benchmark(gpu_polling, "2,000 GPUs watched through DCGM: share of a core"),
+    "stream": Benchmark(stream, "a thousand stream clients beside a plain loop"),
     "watch": Benchmark(watch, "the watcher alone, in process (scale has it all)", always=False),
 }
 
