@@ -7,6 +7,7 @@ children aside): a slow database then shows at the database, and not at everythi
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
@@ -44,6 +45,7 @@ class TraceProfile:
     """A trace as it is compared: by operation, and how long all of it took."""
 
     calls: Mapping[Call, CallProfile]
+    start_ns: int
     duration_ns: int
     failed: bool
 
@@ -63,7 +65,7 @@ def profile(
         times[call] += own_ns
         errors[call] += span.status is SpanStatus.ERROR
     calls = {call: CallProfile(counts[call], times[call], errors[call]) for call in counts}
-    return TraceProfile(calls, trace.end_ns - trace.start_ns, any(errors.values()))
+    return TraceProfile(calls, trace.start_ns, trace.end_ns - trace.start_ns, any(errors.values()))
 
 
 def compare(this: TraceProfile, normal: Sequence[TraceProfile]) -> Comparison:
@@ -85,9 +87,15 @@ def compare(this: TraceProfile, normal: Sequence[TraceProfile]) -> Comparison:
     weighed.sort(key=lambda pair: (-pair[0], pair[1].service_name, pair[1].operation_name))
     return Comparison(
         compared=len(normal),
+        since=_moment(min(each.start_ns for each in normal)),
+        until=_moment(max(each.start_ns for each in normal)),
         normal_ms=normal_ns / 1e6,
         differences=tuple(difference for _, difference in weighed[:MOST_DIFFERENCES]),
     )
+
+
+def _moment(unix_ns: int) -> datetime:
+    return datetime.fromtimestamp(unix_ns / 1e9, UTC)
 
 
 _NOTHING = CallProfile(0, 0, 0)

@@ -269,7 +269,8 @@ def _notes(answer: "WholeTrace") -> Iterable[str]:
     comparison = answer.comparison
     if comparison is not None:
         told = [text for each in comparison.differences if (text := _difference(each))][:4]
-        against = f"{comparison.compared} normal trace{'s' if comparison.compared > 1 else ''}"
+        plural = "s" if comparison.compared > 1 else ""
+        against = f"{comparison.compared} normal trace{plural} of {comparison.until:%m-%dT%H:%MZ}"
         yield f"against {against}: {'; '.join(told) if told else 'nothing differs much'}"
     yield _extent(answer)
     yield from _doubts(answer)

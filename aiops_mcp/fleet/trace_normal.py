@@ -1,6 +1,8 @@
-"""What is normal for an operation: a few other traces of it, taken from about the same time.
+"""What is normal for an operation: a few other traces of it, taken from some time before.
 
-Those that did not fail are preferred. In a large fleet only the clusters are asked that the trace
+What is slow now is slow in all traces of now, so that those of an hour and more before are taken,
+and those of about the same time only where there are too few. Those that did not fail are
+preferred. In a large fleet only the clusters are asked that the trace
 itself and the first of the others cross.
 """
 
@@ -22,7 +24,9 @@ COMPARED = 5
 FEW_CLUSTERS = 25
 """So many are all asked for each of the others."""
 
+ENOUGH = 3
 AROUND = timedelta(hours=1)
+BEFORE = timedelta(hours=7)
 
 
 async def normal_profiles(
@@ -81,20 +85,25 @@ async def _others(
     """Ids of other traces with this root, those first that are not known to have failed."""
     if "*" in root.name or "*" in root.service:
         return []  # it would be read as a wildcard
-    middle = moment(found.trace.start_ns)
     # Whole minutes, so that looks at several traces of one time share one search.
-    start = (middle - AROUND).replace(second=0, microsecond=0)
-    end = min(now, middle + AROUND).replace(second=0, microsecond=0) + timedelta(minutes=1)
-    search = TraceSearch(
-        start=start, end=end, service=root.service, operation=root.name, limit=LOOKED_AT
-    )
-    answer = await traces.search(search, selection=(found.home.name,), principal=principal)
-    others = [
-        one
-        for one in answer.hits
-        if one.hit.trace_id != root.trace_id
-        and one.hit.root_service == root.service
-        and one.hit.root_operation == root.name
-    ]
-    others.sort(key=lambda one: one.hit.has_errors is True)
-    return [one.hit.trace_id for one in others[:COMPARED]]
+    minute = moment(found.trace.start_ns).replace(second=0, microsecond=0)
+    until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    windows = ((minute - BEFORE, minute - AROUND), (minute - AROUND, min(until, minute + AROUND)))
+    ids: dict[str, None] = {}
+    for start, end in windows:
+        search = TraceSearch(
+            start=start, end=end, service=root.service, operation=root.name, limit=LOOKED_AT
+        )
+        answer = await traces.search(search, selection=(found.home.name,), principal=principal)
+        others = [
+            one
+            for one in answer.hits
+            if one.hit.trace_id != root.trace_id
+            and one.hit.root_service == root.service
+            and one.hit.root_operation == root.name
+        ]
+        others.sort(key=lambda one: one.hit.has_errors is True)
+        ids.update(dict.fromkeys(one.hit.trace_id for one in others))
+        if len(ids) >= ENOUGH:
+            break
+    return list(ids)[:COMPARED]

@@ -155,9 +155,11 @@ class Difference(Entity):
 
 
 class Comparison(Entity):
-    """Against ``compared`` other traces of the same root operation, of about the same time."""
+    """Against ``compared`` other traces of the same root operation, of ``since`` to ``until``."""
 
     compared: int
+    since: Timestamp
+    until: Timestamp
     normal_ms: float
     differences: tuple[Difference, ...] = ()
 

@@ -14,6 +14,7 @@ from aiops_mcp.errors import (
     TempoNotAvailable,
     TraceNotFound,
 )
+from aiops_mcp.fleet.trace_answer import moment
 from aiops_mcp.fleet.trace_graph import service_graph
 from aiops_mcp.fleet.trace_normal import COMPARED, normal_profiles
 from aiops_mcp.fleet.traces import FleetTraces
@@ -300,8 +301,9 @@ async def test_normal_traces_are_others_of_the_same_root(make, clock):
     assert len(profiles) == COMPARED
     assert {len(profile.calls) for profile in profiles} == {1}
     [asked] = [one for one in hub.asked if isinstance(one, TraceSearch)]
+    began = moment(found.trace.start_ns).replace(second=0)
     assert (asked.service, asked.operation) == ("web", "web op")
-    assert asked.start < asked.end <= clock.now + timedelta(minutes=1)
+    assert (began - asked.start, began - asked.end) == (timedelta(hours=7), timedelta(hours=1))
     assert len(edge.asked) == COMPARED  # the others may have a part there
 
 
@@ -345,6 +347,18 @@ async def test_nothing_to_compare_with_is_no_failure(make, clock, root, error):
     found = await traces.trace(ONE, principal=LOCAL_ADMIN)
     hub.error = error
     assert list(await normal_profiles(traces, found, principal=LOCAL_ADMIN, now=clock.now)) == []
+
+
+async def test_too_few_before_are_made_up_for_by_those_of_about_now(make, clock):
+    hits, stored = others(2)
+    hub = Store(hits, {ONE: TraceSpans((span("a1"),)), **stored})
+    traces = make(hub=hub)
+    found = await traces.trace(ONE, principal=LOCAL_ADMIN)
+    profiles = await normal_profiles(traces, found, principal=LOCAL_ADMIN, now=clock.now)
+    assert len(profiles) == 2
+    before, around = [one for one in hub.asked if isinstance(one, TraceSearch)]
+    assert before.end == around.start
+    assert around.end == clock.now + timedelta(minutes=1)
 
 
 async def test_others_that_are_gone_meanwhile_are_left_out(make, clock):
