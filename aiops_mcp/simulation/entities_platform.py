@@ -22,6 +22,8 @@ def certificates(scene: Scene, job: str) -> Iterator[Entity]:
     for pod in scene.cluster.inventory.pods_of("cert-manager/cert-manager"):
         for namespace, name in certificate_names(scene.cluster):
             days = 30 + 55 * unit(scene.cluster.seed, scene.cluster.name, name)
+            if name == "metrics-server-tls":  # it was renewed the other day, for 90 days
+                days = 89.6
             sizes = {"expires": scene.anchor + days * 86400.0}
             target = scene.on_pod(job, pod)
             labels = {

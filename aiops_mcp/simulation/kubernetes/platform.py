@@ -6,6 +6,10 @@ from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata
 from aiops_mcp.simulation.store import evaluate_now
 
 _AGE = 60 * 86400.0
+_UPGRADED = 9 * 3600.0
+"""So long before the last midnight an OpenShift cluster had got its version."""
+
+_VALID = 90 * 86400.0
 EXPIRY = "certmanager_certificate_expiration_timestamp_seconds"
 
 
@@ -26,6 +30,7 @@ def cluster_version_objects(view: View) -> list[Json]:
     failing = condition("Failing", "True" if degraded else "False", born)
     if degraded:
         failing["message"] = f"Cluster operator {degraded[0]} is degraded"
+    before, upgraded = _version_before(version), view.anchor - _UPGRADED
     channel = f"stable-{version.rsplit('.', 1)[0]}"
     return [
         {
@@ -39,22 +44,53 @@ def cluster_version_objects(view: View) -> list[Json]:
             "status": {
                 "desired": {"version": version, "image": f"quay.io/openshift/release:{version}"},
                 "history": [
-                    {
-                        "state": "Completed",
-                        "version": version,
-                        "startedTime": stamp(born),
-                        "completionTime": stamp(born + 2400),
-                        "verified": True,
-                    }
+                    _update(version, upgraded, 4300.0),
+                    _update(before, born, 2400.0),
                 ],
                 "conditions": [
                     condition("Available", "True", born, "", f"Done applying {version}"),
-                    condition("Progressing", "False", born, "", f"Cluster version is {version}"),
+                    condition(
+                        "Progressing", "False", upgraded + 4300, "", f"Cluster version is {version}"
+                    ),
                     failing,
                     condition("Upgradeable", "True", born, "AsExpected"),
                 ],
                 "availableUpdates": None,
             },
+        }
+    ]
+
+
+def _version_before(version: str) -> str:
+    major, minor, patch = version.split(".")
+    return f"{major}.{minor}.{max(0, int(patch) - 2)}"
+
+
+def _update(version: str, started: float, took: float) -> Json:
+    return {
+        "state": "Completed",
+        "version": version,
+        "image": f"quay.io/openshift/release:{version}",
+        "startedTime": stamp(started),
+        "completionTime": stamp(started + took),
+        "verified": True,
+    }
+
+
+def tempo_stack_objects(view: View) -> list[Json]:
+    """The TempoStack whose gateway lets one tenant to the traces."""
+    authentication = [{"tenantName": "shop", "tenantId": "1610b0c3-c509-4592-a256-a1871353dbfa"}]
+    born = view.anchor - _AGE
+    return [
+        {
+            "apiVersion": "tempo.grafana.com/v1alpha1",
+            "kind": "TempoStack",
+            "metadata": metadata(view, "TempoStack", "shop", born, namespace="openshift-tempo"),
+            "spec": {
+                "template": {"gateway": {"enabled": True, "rbac": {"enabled": True}}},
+                "tenants": {"mode": "openshift", "authentication": authentication},
+            },
+            "status": {"conditions": [condition("Ready", "True", born, "Ready")]},
         }
     ]
 
@@ -265,7 +301,9 @@ def certificate_objects(view: View) -> list[Json]:
                     "issuerRef": {"name": "internal-ca", "kind": "ClusterIssuer"},
                 },
                 "status": {
+                    "notBefore": stamp(end - _VALID),
                     "notAfter": stamp(end),
+                    "revision": 2,
                     "renewalTime": stamp(end - 30 * 86400),
                     "conditions": [ready],
                 },

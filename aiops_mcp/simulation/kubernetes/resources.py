@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from aiops_mcp.models.cluster import Platform
 from aiops_mcp.simulation.cluster import SimulatedCluster
-from aiops_mcp.simulation.kubernetes import happenings, nodes, platform, pods, services, workloads
+from aiops_mcp.simulation.kubernetes import (
+    happenings,
+    nodes,
+    platform,
+    pods,
+    policies,
+    services,
+    workloads,
+)
 from aiops_mcp.simulation.kubernetes.view import Json, View, condition, metadata
 
 Render = Callable[[View], list[Json]]
@@ -95,6 +103,33 @@ _CORE = (
         services.endpoint_slice_objects,
     ),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", nodes.lease_objects),
+    Resource(
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        policies.autoscaler_objects,
+        True,
+        ("hpa",),
+    ),
+    Resource(
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        policies.disruption_budget_objects,
+        True,
+        ("pdb",),
+    ),
+    Resource(
+        "certificates.k8s.io",
+        "v1",
+        "certificatesigningrequests",
+        "CertificateSigningRequest",
+        policies.signing_request_objects,
+        False,
+        ("csr",),
+    ),
 )
 
 _CERTIFICATES = (
@@ -194,6 +229,16 @@ _BY_STACK: dict[str, tuple[Resource, ...]] = {
 }
 
 
+_TEMPO_STACK = Resource(
+    "tempo.grafana.com",
+    "v1alpha1",
+    "tempostacks",
+    "TempoStack",
+    platform.tempo_stack_objects,
+    custom=True,
+)
+
+
 def resources_of(cluster: SimulatedCluster) -> tuple[Resource, ...]:
     """Everything a cluster's API server has, by its platform and what is installed."""
     found = list(_CORE)
@@ -203,6 +248,8 @@ def resources_of(cluster: SimulatedCluster) -> tuple[Resource, ...]:
         found.extend(_OPENSHIFT)
     if cluster.spec.platform is Platform.MICROSHIFT:
         found.extend(_MICROSHIFT)
+    if cluster.spec.trace_store == "tempostack":
+        found.append(_TEMPO_STACK)
     for stack in cluster.spec.stacks:
         found.extend(_BY_STACK.get(stack, ()))
     custom = [one for one in found if one.custom]

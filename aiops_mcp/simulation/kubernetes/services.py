@@ -143,15 +143,30 @@ def config_map_objects(view: View) -> list[Json]:
         found.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": at, "data": data})
     for work in view.cluster.inventory.workloads:
         if work.http:
-            peers = ",".join(work.http.calls)
-            found.append(
-                {
-                    "apiVersion": "v1",
-                    "kind": "ConfigMap",
-                    "metadata": metadata(
-                        view, "ConfigMap", f"{work.name}-config", born, namespace=work.namespace
-                    ),
-                    "data": {"LOG_LEVEL": "info", "UPSTREAMS": peers},
-                }
-            )
+            data = {"LOG_LEVEL": "info", "UPSTREAMS": ",".join(work.http.calls)}
+            found.append(_settings(view, work.namespace, f"{work.name}-config", data, born))
     return found
+
+
+def _settings(view: View, namespace: str, name: str, data: dict[str, str], born: float) -> Json:
+    """A ConfigMap with what was changed in it by now."""
+    written = [("argocd-controller", born)]
+    for change in view.cluster.config_changes:
+        if (change.namespace, change.name) != (namespace, name):
+            continue
+        if change.start <= view.moment:
+            written.append((change.manager, change.start))
+        if change.start <= view.moment < change.end:
+            data |= dict(change.data)
+        elif change.end <= view.moment:
+            written.append((change.manager, change.end))
+    at = metadata(
+        view,
+        "ConfigMap",
+        name,
+        born,
+        namespace=namespace,
+        changed=max(moment for _, moment in written),
+        managed=written,
+    )
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": at, "data": data}

@@ -1,6 +1,6 @@
 """What objects are rendered from: one cluster at one moment, and the shapes all objects share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -55,8 +55,12 @@ def metadata(
     annotations: Mapping[str, str] | None = None,
     uid: str = "",
     changed: float | None = None,
+    managed: Sequence[tuple[str, float]] = (),
 ) -> Json:
-    """An object's metadata; its resourceVersion is the moment of its last change in ms."""
+    """An object's metadata; its resourceVersion is the moment of its last change in ms.
+
+    ``managed`` says who wrote fields of it, and when.
+    """
     known: Json = {
         "name": name,
         "uid": uid or uid_of(view.seed, view.cluster.name, kind, namespace, name),
@@ -69,6 +73,17 @@ def metadata(
         known["labels"] = dict(labels)
     if annotations:
         known["annotations"] = dict(annotations)
+    if managed:
+        known["managedFields"] = [
+            {
+                "manager": manager,
+                "operation": "Update",
+                "time": stamp(moment),
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {},
+            }
+            for manager, moment in managed
+        ]
     return known
 
 

@@ -53,6 +53,23 @@ def _newest(view: View, work: WorkloadSpec) -> Revision:
     return max(known, key=lambda revision: revision.number)
 
 
+def _told(revision: Revision) -> dict[str, str]:
+    told = {"deployment.kubernetes.io/revision": str(revision.number)}
+    return told | ({"kubernetes.io/change-cause": revision.cause} if revision.cause else {})
+
+
+def _written(revision: Revision) -> Json:
+    """Who wrote the pod template last, and when."""
+    return {
+        "manager": "kubectl" if revision.cause else "argocd-controller",
+        "operation": "Update",
+        "apiVersion": "apps/v1",
+        "time": stamp(revision.created),
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:template": {}}},
+    }
+
+
 def deployment_objects(view: View) -> list[Json]:
     """Every Deployment; a rollout that makes no progress says so after ten minutes."""
     found: list[Json] = []
@@ -71,9 +88,14 @@ def deployment_objects(view: View) -> list[Json]:
             "progressDeadlineSeconds": int(PROGRESS_DEADLINE),
         }
         one = _controller(view, work, "apps/v1", changed, spec)
-        one["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": str(newest.number)}
+        one["metadata"]["annotations"] = _told(newest)
+        one["metadata"]["generation"] = newest.number
+        one["metadata"]["managedFields"] = [_written(newest)]
+        if newest.cause.startswith("kubectl rollout restart"):
+            at = {"kubectl.kubernetes.io/restartedAt": stamp(newest.created)}
+            spec["template"]["metadata"]["annotations"] = at
         one["status"] = {
-            "observedGeneration": 1,
+            "observedGeneration": newest.number,
             "replicas": counts["existing"],
             "updatedReplicas": counts["updated"],
             "readyReplicas": counts["ready"],
@@ -128,7 +150,7 @@ def replicaset_objects(view: View) -> list[Json]:
             revision.created,
             namespace=work.namespace,
             labels=labels,
-            annotations={"deployment.kubernetes.io/revision": str(revision.number)},
+            annotations=_told(revision),
         )
         owner = metadata(view, "Deployment", work.name, 0, namespace=work.namespace)
         made["ownerReferences"] = [
