@@ -21,7 +21,7 @@ class MemoryBus:
     """There is nobody else to be connected with."""
 
     def __init__(self, *, queue_size: int = 1000, log: EventLog | None = None) -> None:
-        self.log = log or EventLog()
+        self.log = EventLog() if log is None else log
         self._queue_size = queue_size
         self._notice_listeners: list[NoticeListener] = []
         self._subscriptions: dict[int, _Subscription] = {}
