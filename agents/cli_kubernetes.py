@@ -132,6 +132,39 @@ def unhealthy(
     run.ask("list_unhealthy", arguments)
 
 
+def changes(
+    context: typer.Context,
+    cluster: Names = None,
+    namespace: Namespace = None,
+    before: Annotated[str | None, typer.Option(help="Until then: a time, or 2h ago.")] = None,
+    hours: Annotated[str | None, typer.Option(help="How far back from there: 6h.")] = None,
+    change: Annotated[str | None, typer.Option(help="rollout, config, node, …")] = None,
+    limit: Limit = None,
+) -> None:
+    """What changed lately, newest first, and who did it."""
+    run: Run = context.obj
+    arguments = {
+        "clusters": cluster,
+        "namespace": namespace,
+        "before": before,
+        "hours": hours,
+        "change": change,
+        "limit": limit,
+    }
+    run.ask("get_changes", arguments)
+
+
+def compare(
+    context: typer.Context,
+    clusters: Annotated[list[str], typer.Argument(help="Two or more clusters.")],
+    area: Annotated[str | None, typer.Option(help="Only version, operators, images, …")] = None,
+    limit: Limit = None,
+) -> None:
+    """What is different between clusters."""
+    run: Run = context.obj
+    run.ask("compare_clusters", {"clusters": clusters, "area": area, "limit": limit})
+
+
 def register(app: typer.Typer) -> None:
     """Put the commands under ``aiops``."""
     app.command("get")(get)
@@ -139,3 +172,5 @@ def register(app: typer.Typer) -> None:
     app.command("events")(events)
     app.command("pod-logs")(pod_logs)
     app.command("unhealthy")(unhealthy)
+    app.command("changes")(changes)
+    app.command("compare")(compare)

@@ -10,6 +10,7 @@ from aiops_mcp.capabilities import (
     credentials,
     gpu_health,
     importing,
+    kubernetes_changes,
     kubernetes_health,
     kubernetes_objects,
     metric_catalogue,
@@ -46,6 +47,7 @@ _DECLARING = (
     streaming,
     kubernetes_objects,
     kubernetes_health,
+    kubernetes_changes,
     trace_services,
 )
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from aiops_mcp.fleet.changes import ChangeSearch, read_changes
+from aiops_mcp.fleet.compare import compare_clusters
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.object_detail import read_object
 from aiops_mcp.fleet.object_event_list import EventSearch, read_events
@@ -10,7 +12,7 @@ from aiops_mcp.fleet.object_logs import LogSearch, read_pod_log
 from aiops_mcp.fleet.object_search import Search, search_objects
 from aiops_mcp.fleet.unhealthy import read_unhealthy
 from aiops_mcp.models.cluster import Cluster
-from aiops_mcp.models.findings import UnhealthyList
+from aiops_mcp.models.findings import ChangeList, Comparison, UnhealthyList
 from aiops_mcp.models.objects import EventList, PodLog, ResourceDetail, ResourceList
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Progress, no_progress
@@ -92,5 +94,35 @@ class FleetObjects:
             seconds=self._settings.query_timeout,
             ttl=self._settings.ttl_objects,
             clock=self._clock,
+            progress=progress,
+        )
+
+    async def changes(
+        self, search: ChangeSearch, *, principal: Principal, progress: Progress = no_progress
+    ) -> ChangeList:
+        """What changed in a window of time, newest first."""
+        return await read_changes(
+            self._fleet,
+            search,
+            principal,
+            seconds=self._settings.query_timeout,
+            ttl=self._settings.ttl_objects,
+            progress=progress,
+        )
+
+    async def compare(
+        self,
+        selection: Sequence[str],
+        *,
+        principal: Principal,
+        progress: Progress = no_progress,
+    ) -> Comparison:
+        """In what clusters differ, most telling first."""
+        return await compare_clusters(
+            self._fleet,
+            selection,
+            principal,
+            seconds=self._settings.query_timeout,
+            ttl=self._settings.ttl_objects,
             progress=progress,
         )
