@@ -141,6 +141,18 @@ class ConfigChange:
     end: float
 
 
+@dataclass(frozen=True, slots=True)
+class PendingClaim:
+    """A volume claim that is not bound from ``start`` until ``end``, when it is taken away."""
+
+    namespace: str
+    name: str
+    size_gib: float
+    storage_class: str
+    start: float
+    end: float
+
+
 @dataclass(slots=True)
 class SimulatedCluster:
     """The cluster's inventory and truths; ``away`` are windows in which nobody can reach it."""
@@ -160,6 +172,8 @@ class SimulatedCluster:
     events: list[EventStream] = field(default_factory=list[EventStream])
     logs: list[LogStream] = field(default_factory=list[LogStream])
     journals: list[JournalStream] = field(default_factory=list[JournalStream])
+    cordoned: dict[str, list[Window]] = field(default_factory=dict[str, list[Window]])
+    pending_claims: list[PendingClaim] = field(default_factory=list[PendingClaim])
     config_changes: list[ConfigChange] = field(default_factory=list[ConfigChange])
     call_faults: list[CallFault] = field(default_factory=list[CallFault])
     away: list[Window] = field(default_factory=list[Window])

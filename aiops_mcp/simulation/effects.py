@@ -20,24 +20,30 @@ from aiops_mcp.simulation.cluster import (
     EventStream,
     JournalStream,
     LogStream,
+    PendingClaim,
     SimulatedCluster,
 )
 from aiops_mcp.simulation.history import (
     Crash,
     crash_looping,
     evicted,
+    failed,
     healthy,
     never_ready,
     never_starting,
     out_of_touch,
 )
-from aiops_mcp.simulation.incident import (
+from aiops_mcp.simulation.incident import StartedIncident
+from aiops_mcp.simulation.incident_effects import (
     BendMetric,
     CallFaults,
     ChangeConfig,
+    Cordon,
     CrashLoop,
     Effect,
     Evict,
+    FailJob,
+    HangClaim,
     JournalLines,
     KubeEvent,
     LogLines,
@@ -46,7 +52,6 @@ from aiops_mcp.simulation.incident import (
     OperatorCondition,
     Place,
     Rollout,
-    StartedIncident,
     Unreachable,
 )
 from aiops_mcp.simulation.inventory import Builder, Pod, Revision, suffix
@@ -55,7 +60,9 @@ from aiops_mcp.simulation.pod_effects import (
     fill_memory,
     pod_event,
     roll_over,
+    says_one,
     swap,
+    warning,
 )
 from aiops_mcp.simulation.signals import Curve
 from aiops_mcp.simulation.steps import changes
@@ -218,6 +225,41 @@ class EffectWriter:
                 cluster.inventory.pods.append(
                     builder.pod(pod.work, 100 + place, target, new, template_hash=pod.template_hash)
                 )
+
+    @_write.register
+    def _(self, effect: Cordon, cluster: SimulatedCluster, span: _Span) -> None:
+        node = _node(cluster, effect.node)
+        cluster.cordoned.setdefault(node, []).append((span.start, span.end))
+        cluster.bends.append(
+            says_one("kube_node_spec_unschedulable", {"node": node}, (span.start, span.end))
+        )
+
+    @_write.register
+    def _(self, effect: FailJob, cluster: SimulatedCluster, span: _Span) -> None:
+        last = _pods(cluster, effect.workload)[-1]
+        history = failed(span.start, effect.run, effect.exit_code, effect.message)
+        pod = self._builder_of(cluster).pod(last.work, int(span.start // 60), last.node, history)
+        cluster.inventory.pods.append(pod)
+        ended = _Span(span.onset, span.start + effect.run + 2.0, span.end)
+        told = (ended.start, ended.end)
+        failing = {"job_name": pod.owner_name}
+        cluster.bends.append(says_one("kube_job_status_failed", failing, told))
+        about = ("Job", pod.namespace, pod.owner_name)
+        why = "Job has reached the specified backoff limit"
+        event = warning(about, "BackoffLimitExceeded", why, told, source="job-controller")
+        cluster.events.append(event)
+
+    @_write.register
+    def _(self, effect: HangClaim, cluster: SimulatedCluster, span: _Span) -> None:
+        namespace, _, name = effect.claim.partition("/")
+        size, kind = effect.size_gib, effect.storage_class
+        claim = PendingClaim(namespace, name, size, kind, span.start, span.end)
+        cluster.pending_claims.append(claim)
+        about = ("PersistentVolumeClaim", namespace, name)
+        told = (span.start, span.end)
+        source = "persistentvolume-controller"
+        event = warning(about, "ProvisioningFailed", effect.message, told, 60.0, source=source)
+        cluster.events.append(event)
 
     @_write.register
     def _(self, effect: LoseGpu, cluster: SimulatedCluster, span: _Span) -> None:

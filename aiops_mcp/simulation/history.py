@@ -86,6 +86,18 @@ def completed(created: float, ran: float, deleted: float = inf) -> PodHistory:
     )
 
 
+def failed(created: float, ran: float, exit_code: int, message: str) -> PodHistory:
+    """A job's pod that ran for a while and ended with an error."""
+    ended = created + 2.0 + ran
+    return replace(
+        completed(created, ran),
+        phase=changes("Pending", [(created + 2.0, "Running"), (ended, "Failed")]),
+        terminated=changes("", [(ended, "Error")]),
+        exit_code=changes(0, [(ended, exit_code)]),
+        message=message,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Crash:
     """How a container keeps dying: how long each run lasts (seconds) and how it ends."""

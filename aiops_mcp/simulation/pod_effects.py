@@ -1,6 +1,7 @@
 """What effects do to pods: their replacement, their crashes, and what the kubelet says of them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aiops_mcp.simulation.cluster import Bend, EventStream, SimulatedCluster, Window
@@ -20,6 +21,21 @@ def pod_event(
     pod: Pod, kind: str, reason: str, message: str, start: float, end: float, every: float = 86400.0
 ) -> EventStream:
     return EventStream("Pod", pod.namespace, pod.name, kind, reason, message, start, end, every)
+
+
+def warning(
+    about: tuple[str, str, str],
+    reason: str,
+    message: str,
+    span: Window,
+    every: float = 86400.0,
+    *,
+    source: str,
+) -> EventStream:
+    """A warning about an object, given by its kind, namespace and name."""
+    kind, namespace, name = about
+    start, end = span
+    return EventStream(kind, namespace, name, "Warning", reason, message, start, end, every, source)
 
 
 def crash_events(cluster: SimulatedCluster, pod: Pod, span: Window, reason: str) -> None:
@@ -106,3 +122,13 @@ def roll_over(cluster: SimulatedCluster, builder: Builder, new: Revision) -> Non
                 source="deployment-controller",
             )
         )
+
+
+def says_one(metric: str, labels: Mapping[str, str], span: Window) -> Bend:
+    """A metric says 1 while an effect lasts."""
+    patterns = tuple((name, re.compile(re.escape(value))) for name, value in labels.items())
+    return Bend(
+        re.compile(metric),
+        patterns,
+        Curve(span[0], span[1], Shape.STEP, Bending.SET, 1.0),
+    )

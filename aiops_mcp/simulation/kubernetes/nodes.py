@@ -133,6 +133,11 @@ def _spec(view: View, node: Node) -> Json:
     taints: list[Json] = []
     if node.role == "control-plane" and "worker" not in node.schedulable_roles:
         taints.append({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})
+    for start, end in view.cluster.cordoned.get(node.name, ()):
+        if start <= view.moment < end:
+            spec["unschedulable"] = True
+            key = "node.kubernetes.io/unschedulable"
+            taints.append({"key": key, "effect": "NoSchedule", "timeAdded": stamp(start)})
     status = view.cluster.condition(node.name, "Ready").at(view.moment).status
     if status != "True":
         key = "unreachable" if status == "Unknown" else "not-ready"
@@ -199,7 +204,28 @@ def lease_objects(view: View) -> list[Json]:
 
 
 def claim_objects(view: View) -> list[Json]:
-    """Every PersistentVolumeClaim."""
+    """Every PersistentVolumeClaim, those that wait for a volume last."""
+    pending: list[Json] = [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": metadata(
+                view, "PersistentVolumeClaim", one.name, one.start, namespace=one.namespace
+            ),
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": quantity(one.size_gib * GIB)}},
+                "storageClassName": one.storage_class,
+            },
+            "status": {"phase": "Pending"},
+        }
+        for one in view.cluster.pending_claims
+        if one.start <= view.moment < one.end
+    ]
+    return _bound_claims(view) + pending
+
+
+def _bound_claims(view: View) -> list[Json]:
     return [
         {
             "apiVersion": "v1",

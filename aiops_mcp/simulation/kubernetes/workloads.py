@@ -237,19 +237,19 @@ def job_objects(view: View) -> list[Json]:
     for pod in view.cluster.pods_at(view.moment):
         if pod.owner_kind != "Job":
             continue
-        done = pod.history.phase.at(view.moment) == "Succeeded"
+        phase = pod.history.phase.at(view.moment)
         made = metadata(view, "Job", pod.owner_name, pod.history.created, namespace=pod.namespace)
         finished = pod.history.phase.since(view.moment) or pod.history.created
         status: Json = {"startTime": stamp(pod.history.created)}
-        status |= (
-            {
-                "succeeded": 1,
-                "completionTime": stamp(finished),
-                "conditions": [condition("Complete", "True", finished)],
-            }
-            if done
-            else {"active": 1}
-        )
+        if phase == "Succeeded":
+            done = [condition("Complete", "True", finished)]
+            status |= {"succeeded": 1, "completionTime": stamp(finished), "conditions": done}
+        elif phase == "Failed":
+            why = "Job has reached the specified backoff limit"
+            broken = condition("Failed", "True", finished, "BackoffLimitExceeded", why)
+            status |= {"failed": 1, "conditions": [broken]}
+        else:
+            status["active"] = 1
         spec = {"completions": 1, "parallelism": 1, "template": _template(pod.work, pod.image)}
         found.append(
             {
