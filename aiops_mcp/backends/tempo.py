@@ -181,8 +181,9 @@ class TempoClient:
         except BackendRefused as refusal:
             if refusal.http_status not in _NOT_PASSED:
                 raise
+            selected = ("q", f"{query} | select(name)")
             answer = await self._get(
-                "/api/search", [("q", query), ("limit", "100"), ("spss", str(_SPANS_FOR_NAMES))]
+                "/api/search", [selected, ("limit", "100"), ("spss", str(_SPANS_FOR_NAMES))]
             )
             return parse_span_names(self._object(answer))
         return parse_tag_values(self._object(answer))
