@@ -230,7 +230,9 @@ async def open_app(
             gpu=gpu,
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
-            watcher=Watcher(registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")),
+            watcher=Watcher(
+                registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")
+            ),
             events=bus,
             streams=hub,
             audit=audit,

@@ -34,6 +34,7 @@ from aiops_mcp.surfaces.rest import rest_routes
 from aiops_mcp.surfaces.stream import HEARTBEAT_SECONDS, SILENCE_SECONDS, stream_route
 from aiops_mcp.surfaces.stream_metrics import StreamMetrics
 from aiops_mcp.surfaces.stream_server import StreamProtocol
+from aiops_mcp.surfaces.webhook import webhook_routes
 from aiops_mcp.surfaces.websocket_auth import MAX_FRAME_BYTES
 
 KEEP_ALIVE_SECONDS = 75
@@ -66,7 +67,8 @@ def http_application(app: App) -> HttpApplication:
     settings = app.settings
     authenticator = authenticator_from(settings)
     metrics = GatewayMetrics()
-    gate = Gate(authenticator, RateLimits(_buckets(settings), settings), metrics)
+    buckets = _buckets(settings)
+    gate = Gate(authenticator, RateLimits(buckets, settings), metrics)
     server = mcp_server(OpenApp(app), settings, authenticator)
     app.bus.subscribe(server.on_event)
     app.hub.serve(StreamMetrics(metrics.registry))
@@ -83,7 +85,7 @@ def http_application(app: App) -> HttpApplication:
 
     @asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncGenerator[None]:
-        async with mcp.running(starlette):
+        async with mcp.running(starlette), app.context.alerts.intake.working():
             yield
 
     starlette = Starlette(
@@ -91,6 +93,7 @@ def http_application(app: App) -> HttpApplication:
         exception_handlers=exception_handlers(),
         routes=[
             *mcp.routes,
+            *webhook_routes(app.context.alerts.intake, gate, buckets),
             *rest_routes(app.operations, app.invoke, gate, settings, metrics),
             *health_routes(health, gate, metrics, version=__version__),
             *identity_routes(app.operations, gate),

@@ -1,13 +1,13 @@
 """Many clusters' alerts made one story. Pure.
 
-The same alert (fingerprint) seen in several places is one and keeps every place; alerts of one
-name are a group, with the labels they share folded.
+The same alert seen in several places is one and keeps every place; alerts of one name are a group,
+with the labels they share folded. The same are alerts of one fingerprint, and alerts whose labels
+differ only in who tells of them: the halves of a highly available pair, external labels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.coverage import ClusterRef
@@ -39,22 +39,55 @@ class AlertGroup:
     places: tuple[ClusterRef, ...]
 
 
-def merge_alerts(alerts: Iterable[Alert]) -> tuple[AlertGroup, ...]:
-    """Groups by name, most urgent first; in a group, one entry a fingerprint.
+CrossKey = frozenset[tuple[str, str]]
+
+
+def cross_key(labels: Mapping[str, str], ignored: Collection[str]) -> CrossKey:
+    """What makes an alert the same in every cluster: its labels without the ``ignored`` ones."""
+    if labels.keys().isdisjoint(ignored):
+        return frozenset(labels.items())
+    return frozenset([pair for pair in labels.items() if pair[0] not in ignored])
+
+
+def without_replicas(alerts: Iterable[Alert], ignored: Collection[str]) -> list[Alert]:
+    """Each cluster's alerts once, however many replicas told of them, in their order.
+
+    Of several the one stands that is told of (not suppressed), then the one that began first.
+    """
+    leaving_out = frozenset(ignored)
+    kept: dict[tuple[int, AlertState, CrossKey], Alert] = {}
+    for alert in alerts:
+        # A UUID is slow to hash.
+        key = (alert.cluster_id.int, alert.state, cross_key(alert.labels, leaving_out))
+        known = kept.get(key)
+        if known is None or _standing(alert) < _standing(known):
+            kept[key] = alert
+    return list(kept.values())
+
+
+def _standing(alert: Alert) -> tuple[bool, datetime]:
+    return alert.is_suppressed, alert.starts_at
+
+
+def merge_alerts(alerts: Iterable[Alert], ignored: Collection[str] = ()) -> tuple[AlertGroup, ...]:
+    """Groups by name, most urgent first; in a group, one entry an alert (see `cross_key`).
 
     Of the places an alert was seen in, active wins over suppressed and firing over pending over
     resolved; the earliest start stands.
     """
-    by_name = sorted(alerts, key=lambda alert: alert.alertname)
-    groups = [_group(name, list(same)) for name, same in groupby(by_name, lambda a: a.alertname)]
+    by_name: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        by_name.setdefault(alert.alertname, []).append(alert)
+    leaving_out = frozenset(ignored)
+    groups = [_group(name, same, leaving_out) for name, same in by_name.items()]
     return tuple(sorted(groups, key=_group_urgency))
 
 
-def _group(name: str, alerts: Sequence[Alert]) -> AlertGroup:
-    by_fingerprint: dict[str, list[Alert]] = {}
+def _group(name: str, alerts: Sequence[Alert], ignored: frozenset[str]) -> AlertGroup:
+    by_key: dict[CrossKey, list[Alert]] = {}
     for alert in alerts:
-        by_fingerprint.setdefault(alert.fingerprint, []).append(alert)
-    merged = sorted(map(_merged, by_fingerprint.values()), key=lambda one: urgency(one.alert))
+        by_key.setdefault(cross_key(alert.labels, ignored), []).append(alert)
+    merged = sorted(map(_merged, by_key.values()), key=lambda one: urgency(one.alert))
     return AlertGroup(
         alertname=name,
         severity=min((one.alert.severity for one in merged), key=_SEVERITY_ORDER.index),
@@ -72,8 +105,10 @@ def _merged(same: Sequence[Alert]) -> MergedAlert:
     # Who silences it matters only where nobody is told of it anywhere.
     chosen = min(active or same, key=lambda alert: _STATE_ORDER.index(alert.state))
     starts_at = min(alert.starts_at for alert in same)
+    if starts_at != chosen.starts_at:
+        chosen = chosen.model_copy(update={"starts_at": starts_at})
     return MergedAlert(
-        alert=chosen.model_copy(update={"starts_at": starts_at}),
+        alert=chosen,
         places=_places(same),
         is_suppressed=not active,
     )

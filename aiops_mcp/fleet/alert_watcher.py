@@ -1,130 +1,280 @@
-"""Watches the fleet's alerts and tells when one fires or resolves.
+"""Looks at every cluster's alerts in turn, and tells the history what began and what ended.
 
-The comparison of two looks is pure; the loop around it only waits, asks and publishes. A cluster
-that did not answer says nothing: its alerts neither fire nor resolve by its silence.
+Each replica looks at the clusters of its shards, at the interval of their type. A cluster that did
+not answer says nothing: its alerts neither begin nor end by its silence. What a look means is in
+`alert_looks`; that an occurrence is told once is the history's business.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from aiops_mcp.backends.alertmanager import to_alerts
+from aiops_mcp.backends.alertmanager_poll import Poll, poll_alertmanager, poll_prometheus
 from aiops_mcp.errors import AiopsError
-from aiops_mcp.events.bus import EventBus
-from aiops_mcp.models.alerts import Alert, AlertState
-from aiops_mcp.models.events import Event, EventType
+from aiops_mcp.fleet.access import Access
+from aiops_mcp.fleet.alert_history import AlertHistory
+from aiops_mcp.fleet.alert_looks import (
+    ClusterLooks,
+    Look,
+    has_switch,
+    silent_switch,
+    switch_is_overdue,
+)
+from aiops_mcp.fleet.alert_occurrences import Gone
+from aiops_mcp.fleet.fleet import Fleet
+from aiops_mcp.fleet.shards import RENEW_SECONDS, TAKE_MORE_SECONDS, Shards
+from aiops_mcp.models.alerts import Alert
+from aiops_mcp.models.cluster import Cluster
+from aiops_mcp.models.principal import Principal, Role
+from aiops_mcp.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[UUID, str, datetime]
-"""One occurrence: the cluster, the fingerprint, and when it began."""
+WATCHER = Principal(subject="fleet.alert_watcher", role=Role.ADMIN)
+LOOK_AROUND_SECONDS = 1.0
+CONFIRM_SECONDS = 5.0
+"""An alert that is missing is looked for again so soon, to be sure."""
+
+TOUCH_SECONDS = 300.0
+"""How often what still fires is noted, and what others recorded meanwhile is taken over."""
 
 
-class AlertLook(Protocol):
-    """Looks at the alerts once: those that fire, and the clusters that answered."""
+class ListedClusters(Protocol):
+    """The part of the registry that looking needs."""
 
-    async def __call__(self) -> tuple[Sequence[Alert], Collection[UUID]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What fired at the last look, by cluster; a cluster never looked at is not in it."""
-
-    by_cluster: Mapping[UUID, Mapping[Key, Alert]] = field(
-        default_factory=dict[UUID, Mapping[Key, Alert]]
-    )
+    async def list(self, principal: Principal) -> Sequence[Cluster]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    seen: Seen
-    fired: tuple[Alert, ...]
-    resolved: tuple[Alert, ...]
+@dataclass(slots=True)
+class _Watched:
+    """One cluster between looks; times are the event loop's."""
 
-
-def compare(seen: Seen, alerts: Sequence[Alert], answered: Collection[UUID]) -> Difference:
-    """What changed since ``seen``; the first look at a cluster is where it starts from."""
-    now: dict[UUID, dict[Key, Alert]] = {cluster: {} for cluster in answered}
-    for alert in alerts:
-        if alert.state is AlertState.FIRING and alert.cluster_id in now:
-            key = (alert.cluster_id, alert.fingerprint, alert.starts_at)
-            now[alert.cluster_id][key] = alert
-    fired: list[Alert] = []
-    resolved: list[Alert] = []
-    for cluster, current in now.items():
-        before = seen.by_cluster.get(cluster)
-        if before is None:
-            continue
-        fired += [alert for key, alert in current.items() if key not in before]
-        resolved += [alert for key, alert in before.items() if key not in current]
-    return Difference(Seen({**seen.by_cluster, **now}), tuple(fired), tuple(resolved))
+    cluster: Cluster
+    due: float
+    looks: ClusterLooks = field(default_factory=ClusterLooks)
+    late: frozenset[str] = frozenset()
+    touch_at: float | None = None
+    is_looking: bool = False
 
 
 class AlertWatcher:
-    """Looks every ``every`` seconds while ``run`` runs, and publishes what changed.
-
-    ``remember`` is told of each alert that resolved, and when that was seen.
-    """
+    """Runs until cancelled; ``look_at`` looks at one cluster at once, whoever's it is."""
 
     def __init__(
         self,
-        look: AlertLook,
-        bus: EventBus,
-        clock: Callable[[], datetime],
+        registry: ListedClusters,
+        fleet: Fleet,
+        history: AlertHistory,
+        settings: Settings,
         *,
-        every: float,
-        remember: Callable[[Alert, datetime], None] | None = None,
+        clock: Callable[[], datetime],
+        shards: Shards,
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        self._look = look
-        self._bus = bus
+        self._registry = registry
+        self._fleet = fleet
+        self._history = history
+        self._settings = settings
         self._clock = clock
-        self._every = every
-        self._remember = remember
-        self._seen = Seen()
+        self._shards = shards
+        self._chance = chance
+        self._grace = timedelta(seconds=settings.dead_mans_switch_grace)
+        self._watched: dict[UUID, _Watched] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Watch until cancelled. A look that fails is logged, and the next one comes in time."""
-        while True:
-            try:
-                await self.look_once()
-            except AiopsError as error:
-                _log.warning("the alerts could not be looked at: %s", error)
-            await asyncio.sleep(self._every)
+        """Look until cancelled; then give the leases back."""
+        loop = asyncio.get_running_loop()
+        look_around = renew = loop.time()
+        try:
+            while True:
+                now = loop.time()
+                if now >= renew:
+                    took = await self._shards.renew()
+                    renew = now + (TAKE_MORE_SECONDS if took else RENEW_SECONDS)
+                    look_around = now if took else look_around
+                if now >= look_around:
+                    await self._look_around(now)
+                    look_around = now + LOOK_AROUND_SECONDS
+                wake = min(look_around, renew, self._start_due(loop.time()))
+                await asyncio.sleep(max(0.0, wake - loop.time()))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(set(self._tasks), timeout=5)
+            await self._shards.release()
 
-    async def look_once(self) -> Difference:
-        """Look now and publish ALERT_FIRED and ALERT_RESOLVED for what changed."""
-        alerts, answered = await self._look()
-        difference = compare(self._seen, alerts, answered)
-        self._seen = difference.seen
-        for alert in difference.fired:
-            await self._bus.publish(self._event(EventType.ALERT_FIRED, alert))
-        for alert in difference.resolved:
-            event = self._event(EventType.ALERT_RESOLVED, alert)
-            if self._remember is not None:
-                self._remember(alert, event.timestamp)
-            await self._bus.publish(event)
-        return difference
+    async def look_once(self) -> None:
+        """Look at every cluster of ours now."""
+        await self._shards.renew()
+        await self._look_around(asyncio.get_running_loop().time())
+        await asyncio.gather(*(self._look_safely(each) for each in self._watched.values()))
 
-    def _event(self, kind: EventType, alert: Alert) -> Event:
-        now = self._clock()
-        payload: dict[str, object] = {
-            "fingerprint": alert.fingerprint,
-            "alertname": alert.alertname,
-            "severity": alert.severity.value,
-            "labels": alert.labels,
-            "starts_at": alert.starts_at.isoformat(),
+    async def look_at(self, cluster: Cluster) -> None:
+        """Look at one cluster now; whichever replica watches it, the history is one."""
+        watched = self._watched.get(cluster.id) or _Watched(cluster, due=0.0)
+        await self._look_safely(watched)
+
+    # --- the schedule ---------------------------------------------------------------------
+
+    async def _look_around(self, now: float) -> None:
+        try:
+            clusters = await self._registry.list(WATCHER)
+        except AiopsError as error:
+            _log.warning("The list of clusters cannot be read: %s", error)
+            return
+        ours = {
+            each.id: each
+            for each in clusters
+            if self._shards.is_ours(each.id) and _source(each) is not None
         }
-        if kind is EventType.ALERT_RESOLVED:
-            payload["duration_seconds"] = max(0.0, (now - alert.starts_at).total_seconds())
-        return Event(
-            event_id=uuid4(),
-            event_type=kind,
-            source="fleet.alert_watcher",
-            cluster_id=alert.cluster_id,
-            cluster_name=alert.cluster_name,
-            timestamp=now,
-            payload=payload,
+        for gone in self._watched.keys() - ours.keys():
+            del self._watched[gone]
+        for cluster_id, cluster in ours.items():
+            watched = self._watched.get(cluster_id)
+            if watched is None:
+                # Spread over the period, so that a large fleet is not asked at once.
+                delay = self._chance() * min(self._period(cluster), len(ours) / 50)
+                self._watched[cluster_id] = _Watched(cluster, now + delay)
+            else:
+                watched.cluster = cluster
+
+    def _start_due(self, now: float) -> float:
+        """Start the looks that are due; the time of the next one."""
+        following = now + LOOK_AROUND_SECONDS
+        for watched in self._watched.values():
+            if watched.due <= now and not watched.is_looking:
+                watched.due = now + self._period(watched.cluster)
+                task = asyncio.create_task(self._look_safely(watched))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif watched.due > now:
+                following = min(following, watched.due)
+        return following
+
+    def _period(self, cluster: Cluster) -> float:
+        """As often as its type is checked, but no more often than alerts are to be polled."""
+        return max(
+            self._settings.alert_poll_every, self._settings.check_every[cluster.cluster_type]
         )
+
+    # --- one look -------------------------------------------------------------------------
+
+    async def _look_safely(self, watched: _Watched) -> None:
+        if watched.is_looking:
+            return
+        watched.is_looking = True
+        try:
+            await self._look(watched)
+        except AiopsError as error:
+            # What was not recorded is found again by the next look.
+            watched.looks = ClusterLooks()
+            watched.touch_at = None
+            _log.warning("The alerts of %s were not recorded: %s", watched.cluster.name, error)
+        except Exception:  # noqa: BLE001 - one cluster must never end the watch over the others
+            watched.looks = ClusterLooks()
+            _log.exception("The look at the alerts of %s failed", watched.cluster.name)
+        finally:
+            watched.is_looking = False
+
+    async def _look(self, watched: _Watched) -> None:
+        cluster, looks = watched.cluster, watched.looks
+        answer = await self._fleet.ask_one(
+            cluster, lambda access: _poll(access, looks.digest), backend="alerts"
+        )
+        poll = answer.value
+        if poll is None:
+            return
+        loop_now, now = asyncio.get_running_loop().time(), self._clock()
+        first_look = watched.touch_at is None and await self._begin(watched)
+        if watched.touch_at is None or loop_now >= watched.touch_at:
+            await self._touch(watched)
+            watched.touch_at = loop_now + TOUCH_SECONDS * (0.5 + self._chance() / 2)
+        if poll.alerts is None:
+            look = Look((), tuple(looks.miss(_still(looks), now)) if looks.misses_any else ())
+        else:
+            look = looks.look(poll.alerts, now)
+        looks.digest = poll.digest
+        found = to_alerts(
+            cluster,
+            [alert.alert() for alert in look.new],
+            now=now,
+            severities=self._settings.alert_severities,
+        )
+        switch, back = self._switch(watched, poll, now)
+        changed = await self._history.saw(
+            cluster, [*found, *switch], [*look.gone, *back], first_look=first_look
+        )
+        await self._settle_late(watched, changed.late)
+        if looks.misses_any or watched.late:
+            watched.due = min(watched.due, loop_now + CONFIRM_SECONDS)
+
+    async def _begin(self, watched: _Watched) -> bool:
+        """Take over what is recorded; whether that is nothing, so that this look is the first."""
+        switches = self._settings.dead_mans_switches
+        last = await self._history.last_of([watched.cluster], switches)
+        watched.looks.switch_seen_at = last.get(watched.cluster.id)
+        return not await self._history.is_known(watched.cluster)
+
+    async def _touch(self, watched: _Watched) -> None:
+        looks = watched.looks
+        if looks.firing:
+            await self._history.touch(watched.cluster, list(looks.firing))
+        recorded = await self._history.open_alerts([watched.cluster])
+        # What somebody else recorded as ended meanwhile is told of again, if it is still there.
+        for fingerprint in looks.firing.keys() - {alert.fingerprint for alert in recorded}:
+            del looks.firing[fingerprint]
+        looks.know(recorded)
+
+    def _switch(
+        self, watched: _Watched, poll: Poll, now: datetime
+    ) -> tuple[Sequence[Alert], Sequence[Gone]]:
+        """Our own alert where the switch has fallen silent; its end where it is back."""
+        looks, switches = watched.looks, self._settings.dead_mans_switches
+        if poll.alerts is not None:
+            looks.has_switch = has_switch(poll.alerts, switches)
+        since = looks.switch_seen_at
+        if looks.has_switch:
+            looks.switch_seen_at = now
+            if not looks.silent:
+                return (), ()
+            looks.silent = False
+            return (), (Gone(silent_switch(watched.cluster, now, switches).fingerprint, now),)
+        if looks.silent or since is None or not switch_is_overdue(since, now, self._grace):
+            return (), ()
+        looks.silent = True
+        return (silent_switch(watched.cluster, since, switches),), ()
+
+    async def _settle_late(self, watched: _Watched, late: Sequence[Alert]) -> None:
+        """Alerts that fire although somebody said they ended: believed at the second look."""
+        again = [alert for alert in late if alert.fingerprint in watched.late]
+        if again:
+            await self._history.fires_on(watched.cluster, again)
+        told = {alert.fingerprint for alert in late} - {alert.fingerprint for alert in again}
+        watched.late = frozenset(told)
+        for fingerprint in told:
+            watched.looks.firing.pop(fingerprint, None)  # to be told of again by the next look
+        if told:
+            watched.looks.digest = None
+
+
+def _still(looks: ClusterLooks) -> frozenset[str]:
+    """What the same answer as before still holds."""
+    return frozenset(name for name, firing in looks.firing.items() if not firing.missed)
+
+
+def _source(cluster: Cluster) -> str | None:
+    return cluster.endpoints.alertmanager_url or cluster.endpoints.prometheus_url
+
+
+async def _poll(access: Access, known: bytes | None) -> Poll:
+    if access.cluster.endpoints.alertmanager_url is not None:
+        return await poll_alertmanager(await access.alertmanager(), known)
+    return await poll_prometheus(await access.prometheus(), known)

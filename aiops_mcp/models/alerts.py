@@ -1,5 +1,6 @@
 """Alerts, as one cluster's Alertmanager tells them and as the fleet merges them."""
 
+from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -44,3 +45,42 @@ class Alert(Entity):
     @property
     def is_suppressed(self) -> bool:
         return bool(self.silenced_by or self.inhibited_by)
+
+
+class AlertStatistics(Entity):
+    """How an alert has behaved: over ``days`` days, in the clusters that were looked at.
+
+    ``usual_seconds`` is the median length of those that ended; null where none has.
+    """
+
+    days: int
+    fired: int
+    clusters: int
+    usual_seconds: float | None = None
+    first_at: Timestamp | None = None
+    last_at: Timestamp | None = None
+    flapping: bool = False
+
+    @property
+    def text(self) -> str:
+        """Such as ``fired 14 times in 7 days, usually for 4m, flapping``."""
+        times = "once" if self.fired == 1 else f"{self.fired} times"
+        parts = [f"fired {times} in {self.days} days" if self.fired else "not fired before"]
+        if self.usual_seconds is not None:
+            parts.append(f"usually for {span_text(timedelta(seconds=self.usual_seconds))}")
+        if self.flapping:
+            parts.append("flapping")
+        return ", ".join(parts)
+
+
+def span_text(span: timedelta) -> str:
+    """A length of time in its two largest units at most: ``45s``, ``4m``, ``3h10m``, ``2d``."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if hours == 0:
+        return f"{minutes}m"
+    if days == 0:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{days}d{hours % 24}h" if days < 10 and hours % 24 else f"{days}d"

@@ -168,6 +168,7 @@ alert_history = Table(
     Column("generator_url", Text),
     Index("alert_history_by_start", "starts_at"),
     Index("alert_history_by_name", "alertname", "starts_at"),
+    Index("alert_history_by_end", "ends_at"),
 )
 """One row an occurrence: the same alert firing again is another row. Open while ``ends_at`` is
 null; ``last_seen_at`` is when it was last known to fire."""

@@ -40,6 +40,7 @@ def upgrade() -> None:
     )
     op.create_index("alert_history_by_start", "alert_history", ["starts_at"])
     op.create_index("alert_history_by_name", "alert_history", ["alertname", "starts_at"])
+    op.create_index("alert_history_by_end", "alert_history", ["ends_at"])
     op.create_table(
         "webhook_secrets",
         _cluster(),
