@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiops_mcp.analysis.traces_assembly import AssembledTrace, assemble, cluster_of
 from aiops_mcp.analysis.traces_groups import UnitedHit, unite
-from aiops_mcp.errors import InputError, TempoNotAvailable, TraceNotFound
+from aiops_mcp.backends.jaeger_answers import hit_of
+from aiops_mcp.errors import BackendError, InputError, TempoNotAvailable, TraceNotFound
 from aiops_mcp.fleet.access import Access, address
 from aiops_mcp.fleet.answer import FleetAnswer
 from aiops_mcp.fleet.fleet import CacheRule, Fleet, Question
@@ -37,6 +38,9 @@ COMPLETE_AFTER = timedelta(minutes=2)
 
 MOMENT_SECONDS = 5.0
 """A trace that may still grow is kept so long; so is that a cluster has none."""
+
+AT_ONCE = 8
+"""Traces that are read at a time."""
 
 MANY = 2_000
 """Spans that take so long to put together that others should not wait."""
@@ -111,8 +115,11 @@ class FleetTraces:
         answer = await self._ask(selection, principal, ask, rule, progress)
         told = {one.cluster.name: one.value or () for one in answer.succeeded()}
         most = max(search.limit, search.sample)
+        hits = unite(told)
+        if await self._hidden_from(principal):
+            hits = await self._as_seen(hits[: search.limit], principal)
         return FoundTraces(
-            hits=tuple(unite(told)),
+            hits=tuple(hits),
             clusters={one.cluster.name: one.cluster for one in answer.succeeded()},
             coverage=answer.coverage(),
             asked_at=answer.asked_at,
@@ -247,6 +254,26 @@ class FleetTraces:
             return found
 
         return await cache.get(key, known, ttl=self._settings.ttl_traces, size=_trace_size)
+
+    async def _as_seen(self, hits: Sequence[UnitedHit], principal: Principal) -> list[UnitedHit]:
+        """The hits as far as the caller may see them: a store may hold other clusters' spans.
+
+        Only the traces themselves tell where their spans ran, so that these are read.
+        """
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def seen(one: UnitedHit) -> UnitedHit | None:
+            async with places:
+                try:
+                    found = await self.trace(
+                        one.hit.trace_id, selection=one.clusters, principal=principal
+                    )
+                except (BackendError, TraceNotFound):
+                    return None
+            return UnitedHit(hit_of(found.trace.spans), found.home.name, tuple(found.stores))
+
+        told = await asyncio.gather(*(seen(one) for one in hits))
+        return [one for one in told if one is not None]
 
     async def _hidden_from(self, principal: Principal) -> frozenset[str]:
         """Registered clusters that the caller may not see."""

@@ -264,6 +264,32 @@ async def test_spans_of_hidden_clusters_do_not_exist(make):
         await traces.trace(OTHER, principal=confined("hub"))
 
 
+async def test_hits_are_told_as_far_as_one_may_see(make, clock):
+    """The hub's store holds spans of edge-1 too."""
+    secret = {"k8s.cluster.name": "edge-1"}
+    own = TraceSpans((span("a1", resource=secret, took=900), span("b1", "a1", 10, 50, "api")))
+    theirs = TraceSpans((span("c1", trace_id=OTHER, resource=secret),))
+    hub = Store(
+        (hit(ONE, has_errors=True), hit(OTHER, 1), hit("3" * 32, 2)), {ONE: own, OTHER: theirs}
+    )
+    traces = make(hub=hub, edge_1=Store())
+    found = await traces.search(search(clock), principal=confined("hub"))
+    [one] = found.hits
+    assert (one.hit.trace_id, one.home, one.clusters) == (ONE, "hub", ("hub",))
+    assert (one.hit.root_service, one.hit.root_operation) == (None, None)
+    assert (one.hit.duration_ns, one.hit.has_errors, one.hit.span_count) == (50 * MS, False, 1)
+    asked = len(hub.asked)
+    everything = await traces.search(search(clock), principal=LOCAL_ADMIN)
+    assert len(everything.hits) == 3
+    assert len(hub.asked) == asked  # what the store said is kept once
+
+
+async def test_who_sees_all_registered_clusters_is_asked_no_more(make, clock):
+    hub = Store((hit(ONE),))
+    found = await make(hub=hub).search(search(clock), principal=confined("hub", "gone"))
+    assert (len(found.hits), len(hub.asked)) == (1, 1)
+
+
 # --- names ----------------------------------------------------------------------------------
 
 
