@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aiops_mcp.capabilities.digesting import coverage_line, more_line, significant
+from aiops_mcp.capabilities.digesting import coverage_line, fitting, more_line, significant
 from aiops_mcp.models.digest import Cell, Digest
 from aiops_mcp.models.gpu_health import (
     WORST_LAST,
@@ -23,6 +23,8 @@ from aiops_mcp.models.gpu_health import (
 )
 
 SHOWN_NOTES = 3
+ROOM = 120
+"""Bytes that a row may take on average: ten rows and the rest stay under 500 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,11 @@ def digest_gpu_health(answer: GpuHealth, paging: Paging) -> Digest:
         (one for node in answer.nodes for one in _findings(node)),
         key=lambda one: -WORST_LAST.index(one.reason.verdict),
     )
-    shown = found[paging.start : paging.start + paging.limit]
+    shown = _fitting([_row(one) for one in found], paging)
     return Digest(
         headline=_headline(answer),
         columns=("verdict", "node", "gpus", "what", "evidence", "do", "held_by") if shown else (),
-        rows=tuple(_row(one) for one in shown),
+        rows=shown,
         coverage=coverage_line(answer.coverage),
         as_of=answer.as_of,
         notes=(
@@ -73,6 +75,12 @@ def digest_gpu_health(answer: GpuHealth, paging: Paging) -> Digest:
             call=paging.call,
         ),
     )
+
+
+def _fitting(rows: Sequence[tuple[Cell, ...]], paging: Paging) -> tuple[tuple[Cell, ...], ...]:
+    """The asked part of the rows, fewer where they are long; ``more`` brings the rest."""
+    asked = rows[paging.start : paging.start + paging.limit]
+    return tuple(asked[: fitting(asked, room=ROOM * paging.limit, least=1)])
 
 
 def _headline(answer: GpuHealth) -> str:
@@ -162,11 +170,11 @@ def _first(notes: Sequence[str]) -> tuple[str, ...]:
 def digest_gpu_waste(answer: WasteReport, paging: Paging) -> Digest:
     """A row a waste, the most GPU-hours first; a job's cards in one."""
     folded = _folded(answer.found)
-    shown = folded[paging.start : paging.start + paging.limit]
+    shown = _fitting(folded, paging)
     return Digest(
         headline=_waste_headline(answer),
         columns=("kind", "where", "gpus", "gpu_hours", "what", "held_by", "do") if shown else (),
-        rows=tuple(shown),
+        rows=shown,
         coverage=coverage_line(answer.coverage),
         as_of=answer.as_of,
         notes=_first(answer.notes),
@@ -197,23 +205,22 @@ def _waste_headline(answer: WasteReport) -> str:
 
 def _folded(found: Sequence[GpuWaste]) -> list[tuple[Cell, ...]]:
     groups: dict[tuple[object, ...], list[GpuWaste]] = defaultdict(list)
-    for place, one in enumerate(found):
-        key = (one.kind, one.cluster_name, one.owner) if one.owner else (place,)
-        groups[key].append(one)
+    for one in found:
+        groups[one.kind, one.cluster_name, one.owner or one.pod].append(one)
     rows: list[tuple[Cell, ...]] = []
     for members in groups.values():
         first = members[0]
         hours = [one.gpu_hours for one in members if one.gpu_hours is not None]
         at_least = any(one.at_least for one in members)
         nodes = [*dict.fromkeys(one.node_name for one in members if one.node_name)]
-        where = "/".join([first.cluster_name, *nodes[:1]])
+        where = "/".join([first.cluster_name, *(nodes if len(nodes) == 1 else [])])
         rows.append(
             (
                 first.kind.value,
-                where + (f" and {len(nodes) - 1} nodes more" if len(nodes) > 1 else ""),
+                where + (f", {len(nodes)} nodes" if len(nodes) > 1 else ""),
                 significant(sum(one.gpus for one in members)),
                 f"{'>=' if at_least else ''}{significant(sum(hours))}" if hours else None,
-                first.what + (f"; {len(members) - 1} more like it" if len(members) > 1 else ""),
+                _what(members),
                 first.owner or first.pod,
                 first.action,
             )
@@ -223,7 +230,7 @@ def _folded(found: Sequence[GpuWaste]) -> list[tuple[Cell, ...]]:
 
 def digest_model_servers(answer: ModelServers, paging: Paging) -> Digest:
     """A row a server, the gravest first."""
-    shown = answer.servers[paging.start : paging.start + paging.limit]
+    shown = _fitting([_server_row(one) for one in answer.servers], paging)
     bad = [one for one in answer.servers if one.verdict is not Verdict.HEALTHY]
     headline = f"All {len(answer.servers)} model servers are HEALTHY."
     if not answer.servers:
@@ -237,7 +244,7 @@ def digest_model_servers(answer: ModelServers, paging: Paging) -> Digest:
     return Digest(
         headline=headline,
         columns=_SERVER_COLUMNS if shown else (),
-        rows=tuple(_server_row(one) for one in shown),
+        rows=shown,
         coverage=coverage_line(answer.coverage),
         as_of=answer.as_of,
         notes=_first(answer.notes),
@@ -249,6 +256,13 @@ def digest_model_servers(answer: ModelServers, paging: Paging) -> Digest:
             call=paging.call,
         ),
     )
+
+
+def _what(members: Sequence[GpuWaste]) -> str:
+    first = members[0]
+    if len(members) == 1:
+        return first.what
+    return f"{first.node_name}: {first.what}; {len(members) - 1} more like it"
 
 
 _SERVER_COLUMNS = (
