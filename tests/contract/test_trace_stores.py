@@ -1,5 +1,6 @@
 """What a client of traces answers, whichever store is behind it: Tempo, its gateway, or Jaeger."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,15 +16,19 @@ from trace_stores import (
     JaegerV3,
     Tempo,
     TempoGateway,
+    json_of,
+    resource_spans,
     text,
 )
 
 from aiops_mcp.backends.http import HttpClient, Target
+from aiops_mcp.backends.otlp import LARGE
 from aiops_mcp.backends.traces import TraceClient, trace_client
 from aiops_mcp.errors import (
     BackendMisbehaved,
     BackendRefused,
     BackendUnauthorized,
+    InputError,
     QueryTimeout,
 )
 from aiops_mcp.models.spans import SpanKind, SpanStatus, TraceSearch
@@ -339,3 +344,106 @@ async def test_json_that_is_not_the_stores(body: bytes) -> None:
     client = await client_of(answer)
     with pytest.raises(BackendMisbehaved, match="not Tempo's"):
         await client.search(HOUR)
+
+
+# --- bad weather ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [Tempo, JaegerV3, JaegerV1])
+async def test_an_answer_that_breaks_off(make: Any) -> None:
+    store = make()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        whole = store(request)
+        if SLOW not in request.url.path:
+            return whole
+        return httpx2.Response(200, content=whole.content[: len(whole.content) // 2])
+
+    with pytest.raises(BackendMisbehaved, match="breaks off"):
+        await (await client_of(answer)).trace(SLOW)
+
+
+@pytest.mark.parametrize("v2", [True, False])
+async def test_a_large_trace_is_read_beside_the_loop(v2: bool) -> None:
+    store = Tempo(v2=v2)
+    part = store.trace(SLOW, v2=v2)
+    blocks = part.json()["trace"]["resourceSpans"] if v2 else part.json()["batches"]
+    many = blocks * (2 * LARGE // len(part.content) + 1)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if SLOW not in request.url.path or (not v2 and "/v2/" in request.url.path):
+            return store(request)
+        body = {"trace": {"resourceSpans": many}} if v2 else {"batches": many}
+        return httpx2.Response(200, json=body)
+
+    found = await (await client_of(answer)).trace(SLOW)
+    assert found is not None
+    assert len(found.spans) == len(many)
+
+
+async def test_jaeger_streams_its_answer_in_lines() -> None:
+    store = JaegerV3()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        whole = store(request)
+        if SLOW not in request.url.path:
+            return whole
+        blocks = whole.json()["result"]["resourceSpans"]
+        lines = [json.dumps({"result": {"resourceSpans": [block]}}) for block in blocks]
+        return httpx2.Response(200, content="\n".join(lines).encode())
+
+    found = await (await client_of(answer)).trace(SLOW)
+    assert found is not None
+    assert len(found.spans) == 3
+
+
+async def test_a_tempo_too_old_for_scoped_tags() -> None:
+    store = Tempo()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if "/api/v2/search/" in request.url.path:
+            return text(404, "404 page not found\n")
+        return store(request)
+
+    assert await (await client_of(answer)).services() == ("card-db", "checkout", "payment")
+
+
+async def test_a_store_of_broken_spans_says_how_many() -> None:
+    blocks = resource_spans()
+    blocks[0]["scopeSpans"][0]["spans"][0]["traceId"] = "?"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/api/echo":
+            return text(200, "echo")
+        return httpx2.Response(200, json={"trace": {"resourceSpans": blocks}})
+
+    found = await (await client_of(answer)).trace(SLOW)
+    assert found is not None
+    assert (len(found.spans), found.broken) == (2, 1)
+
+
+@pytest.mark.parametrize("body", [{}, {"trace": None}, {"trace": {"resourceSpans": []}}])
+async def test_an_empty_trace_is_none(body: dict[str, Any]) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return text(200, "echo") if request.url.path == "/api/echo" else json_of(body)
+
+    assert await (await client_of(answer)).trace(SLOW) is None
+
+
+async def test_a_query_longer_than_tempo_takes() -> None:
+    client = await client_of(Tempo())
+    wanted = TraceSearch(start=HOUR.start, end=HOUR.end, traceql="{ " + "x" * 140_000 + " }")
+    with pytest.raises(InputError, match="128 KiB"):
+        await client.search(wanted)
+
+
+async def test_an_old_tempo_that_refuses_to_say_which_failed() -> None:
+    store = Tempo(stats=False)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if "status" in request.url.params.get("q", ""):
+            return text(400, "not supported")
+        return store(request)
+
+    hits = await (await client_of(answer)).search(HOUR)
+    assert {hit.has_errors for hit in hits} == {None}
