@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_judge import ClusterEvidence, driver_skew, judge_node
 from aiops_mcp.analysis.gpuhealth_peers import HotRack, Peer, hot_racks, rack_reason, stragglers
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
 from aiops_mcp.models.gpu import GPUNode
 from aiops_mcp.models.gpu_health import (
     WORST_LAST,

@@ -9,13 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from aiops_mcp.analysis.gpuhealth_facts import CardFacts, Thresholds, fresh
 from aiops_mcp.analysis.gpuhealth_holders import held_by
-from aiops_mcp.analysis.gpuhealth_rules import (
-    CARD_RULES,
-    CardFacts,
-    Thresholds,
-    fresh,
-)
+from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES
 from aiops_mcp.analysis.gpuhealth_xids import cause_lies, over_the_node
 from aiops_mcp.models.gpu import GPU, GPUNode
 from aiops_mcp.models.gpu_health import (
@@ -87,6 +83,7 @@ def judge_node(
         rack=node.facts.rack if node.facts else None,
         driver_version=next((g.driver_version for g in node.gpus if g.driver_version), None),
         xids=left,
+        cards_gone=_gone(node, evidence, now)[0],
     )
 
 
@@ -145,6 +142,7 @@ def xid_reason(finding: XidFinding, limits: Thresholds, now: datetime, cause: st
         f"{gone}{_ago(now - finding.last_at)} ago",
         f"{finding.times} times" if finding.times > 1 else "",
         f"followed by {', '.join(map(str, finding.with_codes))}" if finding.with_codes else "",
+        f"held by {', '.join(finding.pods[:2])}" if finding.pods else "",
         cause,
     ]
     return GpuReason(
@@ -247,22 +245,27 @@ def _kubernetes_reasons(node: GPUNode) -> Iterable[GpuReason]:
             )  # fmt: skip
 
 
-def _gone_cards(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> Iterable[GpuReason]:
-    """Cards that DCGM told of in the window and no longer does, or fewer than there should be."""
+def _gone(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> tuple[int, list[CardHistory]]:
+    """How many cards are missing, and those of them that DCGM told of in the window."""
     present = {gpu.uuid for gpu in node.gpus}
-    gone = [
+    known = [
         one
         for one in evidence.histories.values()
         if same_node(one.node_name, node.node_name)
         and one.uuid not in present
         and now - one.last_sample > SILENT
     ]
-    expected = node.facts.card_count if node.facts else None
-    missing = max((expected or 0) - len(node.gpus), len(gone)) if node.gpus else 0
-    if missing <= 0:
+    expected = (node.facts.card_count if node.facts else None) or 0
+    return (max(expected - len(node.gpus), len(known), 0) if node.gpus else 0), known
+
+
+def _gone_cards(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> Iterable[GpuReason]:
+    """Cards that DCGM told of and no longer does, or fewer than there should be."""
+    missing, gone = _gone(node, evidence, now)
+    if not missing:
         return
     names = [f"GPU {one.gpu_index} ({one.uuid}) since {one.last_sample:%H:%M}Z" for one in gone[:4]]
-    total = max(expected or 0, len(node.gpus) + missing)
+    total = len(node.gpus) + missing
     yield GpuReason(
         rule="card-gone",
         verdict=Verdict.FAILING,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.models.gpu_health import CardHistory, GpuReason, Verdict
 
 FEWEST = 4

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_holders import held_by
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
 from aiops_mcp.models.gpu import GPU, GPUNode, GpuNodeFacts
 from aiops_mcp.models.gpu_health import Attribution, GpuWaste, WasteKind
 from aiops_mcp.models.gpu_timeline import CardTimeline, Points

@@ -94,6 +94,9 @@ def _headline(answer: GpuHealth) -> str:
     told = ", ".join(
         f"{count} {verdict.value}" for verdict, count in answer.counts.items() if count
     )
+    gone = sum(node.cards_gone for node in answer.nodes)
+    if gone:
+        total, told = total + gone, f"{gone} gone, {told}"
     return (
         f"{worst.verdict.value}: {len(bad)} of {len(answer.nodes)} GPU nodes want attention, "
         f"first {worst.cluster_name}/{worst.node_name}. Of {total} GPUs {told}."

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_judge import ClusterEvidence, judge_node
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
 from aiops_mcp.analysis.gpuhealth_xids import CardName, findings
 from aiops_mcp.models.gpu import GPU, GPUNode
 from aiops_mcp.models.gpu_health import CardHealth, Verdict, XidSighting, XidSource

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_fleet import judge_fleet
 from aiops_mcp.analysis.gpuhealth_judge import ClusterEvidence
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
 from aiops_mcp.analysis.gpuhealth_xids import CardName, findings
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_waste import Use, allocated, wasted
 from aiops_mcp.backends.dcgm_timeline import busy_query, timelines
 from aiops_mcp.backends.prometheus import PrometheusClient

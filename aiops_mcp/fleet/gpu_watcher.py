@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.backends.dcgm import gpus_from_dcgm
 from aiops_mcp.backends.dcgm_fields import selector
 from aiops_mcp.errors import AiopsError

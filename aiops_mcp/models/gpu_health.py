@@ -145,6 +145,7 @@ class NodeHealth(Entity):
     verdict: Verdict
     reasons: tuple[GpuReason, ...] = ()
     cards: tuple[CardHealth, ...] = ()
+    cards_gone: int = 0
     rack: str | None = None
     driver_version: str | None = None
     xids: tuple[XidFinding, ...] = ()

@@ -5,9 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from aiops_mcp.analysis.gpuhealth_facts import CardFacts, Thresholds
 from aiops_mcp.analysis.gpuhealth_fleet import judge_fleet
 from aiops_mcp.analysis.gpuhealth_judge import ClusterEvidence, driver_skew, judge_node
-from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES, CardFacts, Thresholds
+from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES
 from aiops_mcp.analysis.gpuhealth_xids import CardName, findings
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.gpu import (

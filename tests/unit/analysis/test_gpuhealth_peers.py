@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_peers import (
     Peer,
     deviation,
@@ -11,7 +12,6 @@ from aiops_mcp.analysis.gpuhealth_peers import (
     rack_reason,
     stragglers,
 )
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
 from aiops_mcp.models.gpu_health import CardHistory, Verdict
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)

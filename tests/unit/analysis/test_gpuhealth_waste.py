@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_waste import Use, allocated, idle_since, wasted
 from aiops_mcp.models.gpu import (
     GPU,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES, CardFacts, Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import CardFacts, Thresholds
+from aiops_mcp.analysis.gpuhealth_rules import CARD_RULES
 from aiops_mcp.backends import nvidia_smi as smi
 from aiops_mcp.models.gpu import GPU, GpuProcessType, NvlinkState
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from aiops_mcp.analysis.gpuhealth_rules import Thresholds
+from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.fleet.gpu_changes import GONE_AFTER, Moves, Seen, compare, only_of
 from aiops_mcp.fleet.gpu_watcher import WATCHED, GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.shards import Shards
