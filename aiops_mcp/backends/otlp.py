@@ -20,8 +20,8 @@ from aiops_mcp.models.spans import SpanEvent, SpanKind, SpanRecord, SpanStatus, 
 UNKNOWN_SERVICE = "unknown_service"
 """What OpenTelemetry itself calls a process without ``service.name``."""
 
-LAST_NS = 253_402_300_799_000_000_000
-"""The last moment of the year 9999, as far as our dates go."""
+LAST_NS = 2**63 - 1
+"""The last moment that 64 bits hold, in the year 2262."""
 
 LARGE = 1024 * 1024
 """Bytes of JSON that take so long to read that others should not wait."""

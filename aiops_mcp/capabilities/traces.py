@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from aiops_mcp.capabilities.digesting import Format, ResponseFormat
 from aiops_mcp.capabilities.metrics import requested_moment
@@ -39,6 +39,11 @@ SAMPLE = 100
 """So many hits a cluster are asked for where they cost little, so that shares mean something."""
 
 
+LONGEST_NAME = 300
+LONGEST_VALUE = 1000
+A_DAY_MS = 86_400_000
+
+
 def _as_text(tags: Any) -> Any:
     """``{"http.status_code": 500}`` is as good as ``"500"``."""
     if not isinstance(tags, dict):
@@ -51,19 +56,33 @@ def _as_text(tags: Any) -> Any:
     }
 
 
-Milliseconds = Annotated[float, Field(ge=0, le=86_400_000)]
-Text = Annotated[str, Field(min_length=1, max_length=300)]
-Tags = Annotated[dict[Text, Annotated[str, Field(max_length=1000)]], BeforeValidator(_as_text)]
-TraceId = Annotated[
-    str, Field(description="16 or 32 hex digits", pattern="^[0-9a-fA-F]{1,32}$", max_length=32)
-]
-Start = Annotated[When | None, Field(description="Default 1 h before end_time")]
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        if not 0 < len(key) <= LONGEST_NAME or len(value) > LONGEST_VALUE:
+            raise ValueError(
+                f"a key has 1 to {LONGEST_NAME} characters, a value at most {LONGEST_VALUE}"
+            )
+    return tags
+
+
+def _lasting(milliseconds: float) -> float:
+    if not 0 <= milliseconds <= A_DAY_MS:
+        raise ValueError("give 0 to 86400000 milliseconds, which is a day")
+    return milliseconds
+
+
+# Limits that are checked here and not written into the schema, which every caller pays for.
+Milliseconds = Annotated[float, AfterValidator(_lasting)]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Tags = Annotated[dict[str, str], BeforeValidator(_as_text), AfterValidator(_checked)]
+TraceId = Annotated[str, Field(description="In hex", pattern="^[0-9a-fA-F]{1,32}$", max_length=32)]
+Start = Annotated[When | None, Field(description="Default -1h")]
 End = Annotated[When | None, Field(description="Default now")]
 
 
 class TraceQuery(Input):
     service_name: Annotated[Text | None, Field(description="* is any text: pay*")] = None
-    operation_name: Annotated[Text | None, Field(description="Of a span; * is any text")] = None
+    operation_name: Annotated[Text | None, Field(description="Of a span")] = None
     min_duration_ms: Annotated[Milliseconds | None, Field(description="Of that span")] = None
     max_duration_ms: Annotated[Milliseconds | None, Field(description="Of that span")] = None
     tags: Tags = Field(default_factory=dict, description="Attributes; status: error = failed ones")
@@ -145,7 +164,7 @@ async def search_traces(context: Context, request: TraceQuery) -> TraceList:
 def asked_search(request: TraceQuery, now: datetime) -> TraceSearch:
     """What is looked for, in whole seconds. Raises InputError for what contradicts itself."""
     end = requested_moment(request.end_time, now, "end_time") or now
-    start = requested_moment(request.start_time, now, "start_time") or end - DEFAULT_RANGE
+    start = requested_moment(request.start_time, now, "start_time") or _before(end)
     names = (request.service_name, request.operation_name, *request.tags)
     if request.traceql is not None and any(names):
         raise InputError(
@@ -166,6 +185,15 @@ def asked_search(request: TraceQuery, now: datetime) -> TraceSearch:
         limit=request.limit,
         sample=max(request.limit, SAMPLE),
     )
+
+
+def _before(end: datetime) -> datetime:
+    try:
+        return end - DEFAULT_RANGE
+    except OverflowError as error:
+        raise InputError(
+            "end_time lies at the beginning of all time.", details={"field": "end_time"}
+        ) from error
 
 
 async def _with_failures(

@@ -13,6 +13,7 @@ from aiops_mcp.analysis.traces_summary import summarise
 from aiops_mcp.backends.jaeger_answers import fits, hit_of, matches, parse_v1, parse_v3
 from aiops_mcp.backends.otlp import attributes, hex_id, parse_resource_spans
 from aiops_mcp.backends.tempo import parse_hits, parse_span_names, parse_tag_values
+from aiops_mcp.fleet.trace_answer import moment
 from aiops_mcp.models.spans import SpanKind, SpanStatus, TraceSearch
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -185,12 +186,19 @@ def test_events_that_cannot_be_read_are_left_out():
         {"startTimeUnixNano": "soon"},
         {"startTimeUnixNano": True},
         {"startTimeUnixNano": "9" * 40},
+        {"startTimeUnixNano": str(2**63)},
         {"endTimeUnixNano": "later"},
         {"parentSpanId": "not an id!"},
     ],
 )
 def test_a_span_that_cannot_be_read_is_counted(more):
     assert parse_resource_spans(otlp(**more)) == ([], 1)
+
+
+def test_the_last_moment_there_is():
+    last = one(startTimeUnixNano=str(2**63 - 1), endTimeUnixNano=str(2**64))
+    assert (last.start_ns, last.duration_ns) == (2**63 - 1, 0)
+    assert moment(last.start_ns).year == 2262
 
 
 def test_times_that_contradict_each_other():

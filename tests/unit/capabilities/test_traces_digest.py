@@ -429,12 +429,17 @@ def test_traceql_stands_alone():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"limit": 101}, {"limit": 0}, {"min_duration_ms": -1}, {"tags": []}, {"tags": {"a": [1]}},
+    [{"min_duration_ms": float("nan")}, {"tags": {"a": "x" * 1001}}, {"limit": 101}, {"limit": 0}, {"min_duration_ms": -1}, {"tags": []}, {"tags": {"a": [1]}},
      {"traceql": ""}, {"service_name": ""}, {"trace_id": "xyz"}, {"tags": {"": "x"}}],
 )  # fmt: skip
 def test_what_cannot_be_asked(wrong):
     with pytest.raises(ValidationError):
         TraceQuery(**wrong)
+
+
+def test_an_end_at_the_beginning_of_all_time():
+    with pytest.raises(InputError, match="beginning of all time"):
+        asked_search(TraceQuery(end_time="0001-01-01T00:00:00Z"), NOW)
 
 
 @pytest.mark.parametrize("wrong", ["", "xyz", "a" * 33, "../x"])
