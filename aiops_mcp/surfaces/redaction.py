@@ -12,6 +12,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 
+import orjson
+
 _KEY = random_secrets.token_bytes(16)
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
@@ -24,6 +26,7 @@ _INVISIBLE = re.compile(
 _TRIGGER = re.compile(
     r"(?i:pass|pwd|secret|token|key|bearer|basic|auth|cookie)"
     r"|eyJ|://|AKIA|ASIA|gh[pousr]_|glpat-|xox[abprs]-|AIza|hf_|sk-|sha256~"
+    r"|[sr]k_|npm_|pypi-|SG\.|hv[sbr]\.|ya29\.|do[opr]_v1_|(?i:sig=|signature=|credential)"
 )
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?")
@@ -47,6 +50,14 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("token", re.compile(r"()(\beyJ[\w-]{8,2000}\.[\w-]{8,}\.[\w-]*)")),
+    ("token", re.compile(r"()(\beyJ[\w-]{8,2000}\.eyJ[\w-]{8,})")),  # cut off by a line's limit
+    (
+        "cookie",
+        re.compile(
+            r"(?i)(\b(?:set-)?cookie\\?[\"']?\s{0,9}[:=]\s{0,9}\\?[\"']?)"
+            r"(?!\[redacted:)([^\s\"'=;:\\]{1,200}=[^\r\n\"'\\]*)"
+        ),
+    ),
     (
         "token",
         re.compile(
@@ -71,7 +82,65 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"()(\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}"
             r"|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}"
-            r"|sha256~[\w-]{20,}))"
+            r"|sha256~[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}"
+            r"|SG\.[\w-]{16,}\.[\w-]{16,}|hv[sbr]\.[\w-]{20,}|ya29\.[\w-]{20,}"
+            r"|do[opr]_v1_[0-9a-f]{40,}))"
+        ),
+    ),
+    (
+        "token",
+        re.compile(r"(https://hooks\.slack\.com/(?:services|workflows)/)([\w/-]{10,})"),
+    ),
+    (
+        "token",
+        re.compile(
+            r"(?i)([?&](?:sig|signature|x-(?:amz|goog)-signature|access_token)=)"
+            r"(?!\[redacted:)([^\s&\"'<>]{8,})"
+        ),
+    ),
+    (  # Connection strings: everything up to the next part.
+        "password",
+        re.compile(
+            r"(?i)(\b(?:accountkey|sharedaccesskey|pwd)\s{0,9}=\s{0,9})"
+            r"(?!\[redacted:)([^\s;\"']{4,})"
+        ),
+    ),
+    (  # Variables of the environment, by the ending of their name.
+        "password",
+        re.compile(
+            r"(\b[A-Z][A-Z0-9_]{0,60}_(?:PASS|PWD|SECRET|TOKEN|KEY|CREDENTIALS?)"
+            + _SEPARATOR
+            + r")"
+            r"(?!\[redacted:)([^\s\"'\\&;,)}\]]{6,})"
+        ),
+    ),
+    (
+        "password",
+        re.compile(
+            r"(?i)(--(?:password|passwd|token|secret|api-key|client-secret)\s{1,9})"
+            r"(?!\[redacted:)(?![A-Z_<.]+(?:\s|$))(?!-)([^\s\"']{6,})"
+        ),
+    ),
+    (  # Within quotes a password may hold spaces.
+        "password",
+        re.compile(
+            r"(?i)("
+            + _STRONG
+            + r"\\?[\"']?\s{0,9}[:=]\s{0,9}\")(?!\[redacted:)([^\"\\\n]{3,200})(?=\")"
+        ),
+    ),
+    (
+        "password",
+        re.compile(
+            r"(?i)(\"auth\\?\"\s{0,9}:\s{0,9}\\?\")(?!\[redacted:)([A-Za-z0-9+/]{8,2000}={0,2})"
+        ),
+    ),
+    (
+        "password",
+        re.compile(
+            r"(?i)(\b(?:api|app|auth|jwt|shared|signing|webhook|session|consumer)[_-]secret"
+            + _SEPARATOR
+            + r")(?!\[redacted:)([^\s\"'\\&;,)}\]]{4,})"
         ),
     ),
     (
@@ -98,8 +167,13 @@ _SENSITIVE_NAMES = frozenset(
 _SENSITIVE_ENDINGS = (
     "password", "passwd", "clientsecret", "accesstoken", "refreshtoken", "idtoken", "bearertoken",
     "authtoken", "apitoken", "sessiontoken", "apikey", "privatekey", "secretkey",
-    "secretaccesskey", "connectionstring",
+    "secretaccesskey", "connectionstring", "apisecret", "appsecret", "authsecret", "jwtsecret",
+    "sharedsecret", "signingsecret", "webhooksecret", "sessionsecret", "consumersecret",
+    "accountkey", "sharedaccesskey", "encryptionkey",
 )  # fmt: skip
+_SECRET_VARIABLE = re.compile(r"[A-Z0-9_]*(?:PASS|PWD|SECRET|TOKEN|KEY|CREDENTIALS?|DSN|COOKIE)")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_LAST_APPLIED = "last-applied-configuration"
 _NOT_IN_NAME = re.compile(r"[^a-z0-9]")
 
 
@@ -170,19 +244,49 @@ def _clean_known(text: str, known: dict[str, str]) -> str:
     return cleaned
 
 
-def _clean_mapping(value: Mapping[str, Any], known: dict[str, str]) -> dict[str, Any]:
-    is_secret = value.get("kind") == "Secret"
-    name = value.get("name")
-    is_secret_variable = isinstance(name, str) and "value" in value and is_sensitive_name(name)
+def _clean_mapping(
+    value: Mapping[str, Any], known: dict[str, str], *, is_secret: bool = False
+) -> dict[str, Any]:
+    kind, name = value.get("kind"), value.get("name")
+    is_secret = is_secret or kind == "Secret"
+    hides_value = isinstance(name, str) and "value" in value and _is_secret_variable(name)
     cleaned: dict[str, Any] = {}
     for key, item in value.items():
         hidden = (
             is_sensitive_name(key)
             or (is_secret and key in ("data", "stringData"))
-            or (is_secret_variable and key == "value")
+            or (hides_value and key == "value")
+            or (key == "auth" and isinstance(item, str) and _BASE64.fullmatch(item) is not None)
         )
-        cleaned[_clean_known(key, known)] = _hide(item) if hidden else _clean(item, known)
+        if hidden:
+            kept = _hide(item)
+        elif kind == "SecretList" and key == "items" and isinstance(item, list):
+            kept = [_clean_secret(each, known) for each in cast("list[Any]", item)]
+        elif key.endswith(_LAST_APPLIED) and isinstance(item, str):
+            kept = _clean_document(item, known)
+        else:
+            kept = _clean(item, known)
+        cleaned[_clean_known(key, known)] = kept
     return cleaned
+
+
+def _clean_secret(item: Any, known: dict[str, str]) -> Any:
+    if not isinstance(item, Mapping):
+        return _hide(item)
+    return _clean_mapping(cast("Mapping[str, Any]", item), known, is_secret=True)
+
+
+def _is_secret_variable(name: str) -> bool:
+    return is_sensitive_name(name) or _SECRET_VARIABLE.fullmatch(name) is not None
+
+
+def _clean_document(text: str, known: dict[str, str]) -> str:
+    """JSON within a text, as ``kubectl apply`` leaves a whole Secret in an annotation."""
+    try:
+        document: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return clean_text(text)
+    return orjson.dumps(_clean(document, known)).decode()
 
 
 def _hide(value: Any) -> Any:
