@@ -3,6 +3,7 @@
 Its clusters keep their traces in Tempo, in a TempoStack with a gateway, and in Jaeger.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from aiops_mcp.errors import AiopsError, TempoNotAvailable, TraceNotFound
 from aiops_mcp.fleet.trace_watcher import failed_traces
 from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.events import Event, EventType
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal, Role
 from aiops_mcp.models.spans import SpanStatus, TraceSearch
 from aiops_mcp.operation import Call
@@ -238,3 +240,29 @@ async def test_every_store_answers_the_same_questions(app: App) -> None:
         assert await client.trace("9" * 32) is None
         asked += 1
     assert asked == 5
+
+
+async def test_failed_traces_reach_the_bus_while_nobody_asks(tmp_path: Path) -> None:
+    settings = Settings(
+        _env_file=None,
+        home=tmp_path,
+        demo=True,
+        check_timeout=dict.fromkeys(ClusterType, 60.0),
+        demo_incidents=("config-change",),
+        trace_poll_every=600,
+    )
+    told: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def listen(event: Event) -> None:
+        if event.event_type is EventType.TRACE_RECEIVED:
+            told.put_nowait(event)
+
+    async with open_app(settings, watch=True, clock=lambda: NOW) as opened:
+        opened.bus.subscribe(listen)
+        async with asyncio.timeout(25):
+            events = [await told.get() for _ in range(5)]
+        assert len({event.payload["trace_id"] for event in events}) == 5
+        one = next(event for event in events if event.cluster_name == "stage-singapore")
+        trace = await run(opened, "get_trace", trace_id=one.payload["trace_id"], compare=False)
+        assert trace.has_errors
+        assert trace.root_operation == one.payload["root_operation"]
