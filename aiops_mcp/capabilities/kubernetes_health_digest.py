@@ -160,7 +160,8 @@ def _headline(answer: UnhealthyList, clusters: set[str]) -> str:
     severities = ", ".join(
         f"{count} {severity.value.lower()}" for severity, count in answer.by_severity.items()
     )
-    causes = list(answer.by_cause.items())
+    roots = Counter(one.cause for one in answer.findings if one.explained_by is None)
+    causes = sorted(roots.items(), key=lambda pair: (-pair[1], pair[0]))
     told = ", ".join(f"{count} {cause}" for cause, count in causes[:MOST_CAUSES])
     rest = len(causes) - MOST_CAUSES
     more = f" and {rest} more causes" if rest > 0 else ""

@@ -45,9 +45,10 @@ def has_kind(kinds: Sequence[ApiKind], qualified: str) -> ApiKind | None:
 def near_kinds(kinds: Sequence[ApiKind], text: str) -> tuple[str, ...]:
     """Names like the one wanted: spelt alike, then those it is a part of."""
     short = text.strip().lower()[:_SHOWN].split("/")[-1].split(".")[0]
-    names = {
-        spelling: kind.qualified for kind in kinds for spelling in (kind.plural, kind.singular)
-    }
+    names: dict[str, str] = {}
+    for kind in sorted(kinds, key=_rank):
+        for spelling in (kind.plural, kind.singular):
+            names.setdefault(spelling, kind.qualified)
     close = difflib.get_close_matches(short, list(names), n=_NEAR, cutoff=0.6)
     parts = [name for name in names if len(short) > 1 and short in name]
     return tuple(dict.fromkeys(names[name] for name in (*close, *parts)))[:_NEAR]
