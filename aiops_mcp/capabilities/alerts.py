@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.alerts_digest import digest_alerts
+from aiops_mcp.capabilities.alerts_digest import digest_alerts, place_of
 from aiops_mcp.capabilities.clusters import OneCluster
 from aiops_mcp.capabilities.digesting import (
     Cursor,
@@ -17,7 +17,8 @@ from aiops_mcp.capabilities.digesting import (
 )
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AlertNotFound
-from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.fleet.alert_merge import without_replicas
+from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState, AlertStatistics
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity, Timestamp
@@ -63,7 +64,7 @@ def _digest(request: AlertQuery, answer: AlertList) -> Digest:
         left_out = answer.suppressed_left_out
         notes.append(f"{left_out} silenced or inhibited left out (suppressed=true)")
     if request.state is AlertState.RESOLVED:
-        notes.append("resolved alerts are those that this server saw end, lately")
+        notes.append("of the last day; GET /alerts/history has more")
     return digest.model_copy(update={"notes": (*digest.notes, *notes)}) if notes else digest
 
 
@@ -79,7 +80,8 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
         state=request.state,
         progress=context.call.progress,
     )
-    matching = [alert for alert in found.alerts if _matches(alert, request)]
+    told = without_replicas(found.alerts, context.settings.alert_replica_labels)
+    matching = [alert for alert in told if _matches(alert, request)]
     shown = [alert for alert in matching if request.suppressed or not alert.is_suppressed]
     return AlertList(
         alerts=tuple(shown),
@@ -119,22 +121,60 @@ class OneAlert(Input):
 
 
 class AlertOccurrences(Entity):
-    """One fingerprint, in every cluster it fires in."""
+    """One alert in every cluster it fires in, its last occurrences, and how it behaves.
+
+    ``inhibited_by`` are the alerts that inhibit it, where they fire now.
+    """
 
     fingerprint: str
     alerts: tuple[Alert, ...]
+    inhibited_by: tuple[Alert, ...] = ()
+    statistics: AlertStatistics
+    summary: str
     coverage: Coverage
 
 
-@alerts.operation("get_alert", route="GET /alerts/{fingerprint}", needs="metrics:read", tool=False)
+def _digest_one(_: OneAlert, answer: AlertOccurrences) -> Digest:
+    first = answer.alerts[0]
+    by = ", ".join(sorted({alert.alertname for alert in answer.inhibited_by}))
+    return Digest(
+        headline=f"{first.alertname} ({first.severity.value}): {answer.summary}.",
+        columns=("cluster", "state", "began", "ended", "where"),
+        rows=tuple(
+            (
+                alert.cluster_name,
+                alert.state.value + (" suppressed" if alert.is_suppressed else ""),
+                f"{alert.starts_at:%m-%dT%H:%MZ}",
+                f"{alert.ends_at:%m-%dT%H:%MZ}" if alert.ends_at else None,
+                place_of(alert.labels) or None,
+            )
+            for alert in answer.alerts[:20]
+        ),
+        notes=(f"inhibited by {by}",) if by else (),
+    )
+
+
+@alerts.operation(
+    "get_alert",
+    route="GET /alerts/{fingerprint}",
+    needs="metrics:read",
+    tool=False,
+    digest=_digest_one,
+)
 async def get_alert(context: Context, request: OneAlert) -> AlertOccurrences:
-    """One alert by its fingerprint, with every cluster it fires in."""
-    found = await context.alerts.alerts(principal=context.principal)
+    """One alert by its fingerprint: where it fires or fired, and how often."""
     wanted = request.fingerprint.lower()
-    same = tuple(alert for alert in found.alerts if alert.fingerprint.lower() == wanted)
-    if not same:
+    found, statistics = await context.alerts.occurrences(wanted, context.principal)
+    if not found.alerts:
         raise AlertNotFound(
-            f"No alert has the fingerprint {request.fingerprint} now.",
-            "It may have resolved. list_alerts shows those that fire.",
+            f"No alert has the fingerprint {request.fingerprint}, now or in the history.",
+            "list_alerts shows those that fire.",
         )
-    return AlertOccurrences(fingerprint=wanted, alerts=same, coverage=found.coverage)
+    return AlertOccurrences(
+        fingerprint=wanted,
+        alerts=found.alerts,
+        inhibited_by=found.inhibitors,
+        statistics=statistics,
+        summary=statistics.text,
+        coverage=found.coverage,
+    )

@@ -118,25 +118,26 @@ def _standing(alert: Alert) -> str:
     if alert.silenced_by:
         return " (silenced)"
     if alert.inhibited_by:
-        return " (inhibited)"
+        return " (inhibited by another)"
     return "" if alert.state == "FIRING" else f" ({alert.state.lower()})"
 
 
 def _clusters(group: Sequence[Alert], answered: int) -> str:
     names = list(dict.fromkeys(alert.cluster_name for alert in group))
     shown = ",".join(names[:MOST_CLUSTERS_NAMED])
-    if len(names) <= MOST_CLUSTERS_NAMED:
+    if answered <= 1:
         return shown
-    return f"{len(names)}/{answered}: {shown},…"
+    share = f"{len(names)} of {answered}"
+    return f"{share}: {shown}" + (",…" if len(names) > MOST_CLUSTERS_NAMED else "")
 
 
 def _places(group: Sequence[Alert]) -> str | None:
     """The labels that say where: shared ones once, then what differs, up to three of it."""
     labels = [alert.labels for alert in group]
     shared = common_labels(labels) if len(labels) > 1 else labels[0]
-    parts = [_place(shared)] if _place(shared) else []
+    parts = [place_of(shared)] if place_of(shared) else []
     if len(group) > 1:
-        own = [_place(each, leave_out=shared) for each in labels]
+        own = [place_of(each, leave_out=shared) for each in labels]
         differing = [text for text in dict.fromkeys(own) if text]
         if differing:
             rest = f";+{len(differing) - 3}" if len(differing) > 3 else ""
@@ -144,7 +145,8 @@ def _places(group: Sequence[Alert]) -> str | None:
     return "|".join(parts) or None
 
 
-def _place(labels: Mapping[str, str], leave_out: Mapping[str, str] | None = None) -> str:
+def place_of(labels: Mapping[str, str], leave_out: Mapping[str, str] | None = None) -> str:
+    """The labels that say where an alert is: ``namespace=shop,pod=cart-1``."""
     skip = leave_out or {}
     plumbing = _plumbing(labels)
     # Without spaces: what has several is fenced as prose.

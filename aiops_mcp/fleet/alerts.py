@@ -60,6 +60,7 @@ class FleetAlertAnswer:
     coverage: Coverage
     sources: Mapping[str, AlertSource]
     asked_at: datetime
+    inhibitors: tuple[Alert, ...] = ()
 
 
 class FleetAlerts:
@@ -202,7 +203,11 @@ class FleetAlerts:
         past, _ = await self.history.between(
             clusters, since, until, limit=MOST_SHOWN, fingerprint=fingerprint, only_ended=True
         )
-        found = replace(answer, alerts=(*same, *past))
+        by = {(alert.cluster_id, name) for alert in same for name in alert.inhibited_by}
+        inhibitors = tuple(
+            alert for alert in answer.alerts if (alert.cluster_id, alert.fingerprint) in by
+        )
+        found = replace(answer, alerts=(*same, *past), inhibitors=inhibitors)
         return found, await self.history.statistics(clusters, fingerprint)
 
 
