@@ -56,6 +56,10 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("get_gpu_nodes", {"response_format": "detailed", "limit": 3}),
     ("get_gpu_processes", {"limit": 5}),
     ("get_gpu_summary", {}),
+    ("search_traces", {}),
+    ("search_traces", {"service_name": "pay*", "tags": {"status": "error"}, "limit": 3}),
+    ("search_traces", {"service_name": "paiment"}),
+    ("get_trace", {"trace_id": "050d60335ca53d3949f480c3aecde140"}),
 ]
 
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
