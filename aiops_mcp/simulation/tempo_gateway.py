@@ -45,8 +45,8 @@ class TempoGateway:
         match = _PATH.match(scope["path"])
         rest = (match["rest"] if match else None) or "/"
         app = self._jaeger
-        if rest.startswith("/tempo/"):
-            app, rest = self._tempo, rest.removeprefix("/tempo")
+        if f"{rest}/".startswith("/tempo/"):
+            app, rest = self._tempo, rest.removeprefix("/tempo") or "/"
             if not _PASSES.match(rest):
                 await _fault(403, "You don't have permission to access this tenant")(
                     scope, receive, send
