@@ -116,7 +116,7 @@ def summary(payload: dict[str, Any]) -> str:
         if value not in (None, "") and not isinstance(value, dict | list)
     ]
     labels = payload.get("labels")
-    if isinstance(labels, dict):
+    if isinstance(labels, dict) and labels:
         told = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # JSON
         plain.append(f"{{{told}}}")
     return " ".join(plain)[:400]
