@@ -161,7 +161,12 @@ def start_logging(settings: Settings) -> Callable[[], None]:
     Raises:
         InputError: there is no such level.
     """
-    hidden = (settings.api_tokens, settings.vault_keys, settings.database_url)
+    hidden = (
+        settings.api_tokens,
+        settings.vault_keys,
+        settings.database_url,
+        settings.redis_url,
+    )
     secrets = [
         part.rpartition("=")[2] if each is settings.api_tokens else part
         for each in hidden

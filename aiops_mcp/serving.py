@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from aiops_mcp import __version__
 from aiops_mcp.app import App, open_app
-from aiops_mcp.errors import InputError
+from aiops_mcp.errors import InputError, StorageFailed
 from aiops_mcp.mcp_host import OpenApp, mcp_server, start_logging
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.operations import CAPABILITIES
@@ -52,7 +52,14 @@ class HttpApplication:
 def _probes(app: App) -> list[Probe]:
     """What the server stands on; without its vault it still shows what it knows of the fleet."""
     nobody = UUID(int=0)
+
+    async def redis() -> None:
+        if not app.bus.connected:
+            raise StorageFailed("Redis does not answer; each process is on its own.")
+
+    shared = [Probe("redis", redis, required=False)] if app.settings.redis_url else []
     return [
+        *shared,
         Probe("database", app.database.ping),
         Probe("vault", lambda: app.context.registry.credentials_info(nobody), required=False),
     ]
