@@ -7,9 +7,10 @@ services.
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import ceil, floor
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from aiops_mcp.backends import faults, traceql
 from aiops_mcp.backends.http import HttpClient
@@ -20,10 +21,11 @@ from aiops_mcp.backends.otlp import (
     parse_resource_spans,
     read_aside,
 )
-from aiops_mcp.backends.wire import Answer, Refusal, plain_refusal
+from aiops_mcp.backends.wire import Answer, Refusal, Target, plain_refusal
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused, InputError
 from aiops_mcp.models.spans import FoundTrace, TraceSearch, TraceSpans
 
+TENANT_HEADER = "X-Scope-OrgID"
 _GATEWAY = re.compile(r"/api/traces/v1/[^/]+(/tempo)?/?$")
 _NO_ROOT_YET = "<root span not yet received>"
 _NOT_PASSED = frozenset({403, 404, 405, 501})
@@ -37,6 +39,17 @@ def gateway_prefix(base_url: str) -> str | None:
     if found is None:
         return None
     return "" if found[1] else "/tempo"
+
+
+def with_tenant(target: Target, url: str) -> Target:
+    """The target with the tenant that a plain Tempo's URL names: ``?tenant=a`` or ``?tenant=a|b``.
+
+    Tempo itself takes several tenants at once. A gateway has its tenant in the path.
+    """
+    tenant = parse_qs(urlsplit(url).query).get("tenant", [""])[0]
+    if not tenant:
+        return target
+    return replace(target, headers={**target.headers, TENANT_HEADER: tenant})
 
 
 def tempo_refusal(answer: Answer) -> Refusal:

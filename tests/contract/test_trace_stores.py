@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -21,6 +22,7 @@ from trace_stores import (
     text,
 )
 
+from aiops_mcp.backends.connect import NetworkConnect
 from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.backends.otlp import LARGE
 from aiops_mcp.backends.traces import TraceClient, trace_client
@@ -31,7 +33,9 @@ from aiops_mcp.errors import (
     InputError,
     QueryTimeout,
 )
+from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.spans import SpanKind, SpanStatus, TraceSearch
+from aiops_mcp.settings import Settings
 
 GATEWAY = "/api/traces/v1/prod/tempo"
 HOUR = TraceSearch(
@@ -447,3 +451,24 @@ async def test_an_old_tempo_that_refuses_to_say_which_failed() -> None:
 
     hits = await (await client_of(answer)).search(HOUR)
     assert {hit.has_errors for hit in hits} == {None}
+
+
+@pytest.mark.parametrize(
+    ("query", "tenant"), [("", None), ("?tenant=shop", "shop"), ("?tenant=a%7Cb", "a|b")]
+)
+async def test_a_plain_tempo_with_tenants(query: str, tenant: str | None) -> None:
+    store, seen = Tempo(prefix="/base"), set[str | None]()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.add(request.headers.get("X-Scope-OrgID"))
+        return store(request)
+
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    cluster = Cluster(
+        id=UUID(int=7), name="edge-1", api_server_url="https://k", created_at=moment,
+        updated_at=moment,
+    )  # fmt: skip
+    connect = NetworkConnect(Settings(_env_file=None), lambda _: httpx2.MockTransport(answer))
+    client = await connect.traces(cluster, None, f"https://tempo.example/base{query}")
+    assert len(await client.services()) == 3
+    assert seen == {tenant}
