@@ -18,6 +18,7 @@ from aiops_mcp.backends.kubernetes_secrets import KubernetesSecrets
 from aiops_mcp.backends.loki import LokiClient
 from aiops_mcp.backends.loki_tenants import tenancy
 from aiops_mcp.backends.prometheus import PrometheusClient
+from aiops_mcp.backends.tempo import with_tenant
 from aiops_mcp.backends.tls import TlsSettings
 from aiops_mcp.backends.tokens import SERVICE_ACCOUNT, FileToken
 from aiops_mcp.backends.traces import TraceClient, trace_client
@@ -71,7 +72,7 @@ class NetworkConnect:
         self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
     ) -> TraceClient:
         target = await backend_target(cluster, credentials, "tempo", url)
-        return await trace_client(self._http(target))
+        return await trace_client(self._http(with_tenant(target, url)))
 
     async def readiness(
         self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str
