@@ -141,3 +141,21 @@ async def test_a_healthy_fleet_and_what_it_wastes(tmp_path: Path) -> None:
     shared = sliced["ml-zurich-gpu-1", 1]
     assert shared.not_attributable == "time-slicing: any of 2 pods on the node may use it"
     assert len(sliced["ml-zurich-gpu-0", 0].pods) == 3
+
+
+async def test_memory_errors_are_decoded_in_their_order(tmp_path: Path) -> None:
+    async with demo(tmp_path, "gpu-row-remap") as app:
+        answer, _ = await ask(app, "get_gpu_health")
+        nodes, _ = await ask(app, "get_gpu_nodes", clusters=["ml-frankfurt"])
+    card = answer.nodes[0].cards[0]
+    assert (answer.nodes[0].node_name, card.index) == ("ml-frankfurt-gpu-2", 1)
+    assert card.verdict is Verdict.FAILING
+    assert {xid.code for xid in card.xids} == {94, 63}
+    rules = {reason.rule: reason for reason in card.reasons}
+    assert set(rules) == {"ecc-double-bit", "row-remap-pending", "ecc-single-bit", "xid"}
+    assert rules["ecc-double-bit"].evidence.startswith("2 more")
+    assert rules["row-remap-pending"].action == "reset the GPU at the next window"
+    # nvidia-smi on the node tells the same as DCGM
+    [node] = [one for one in nodes.nodes if one.node_name == "ml-frankfurt-gpu-2"]
+    assert node.gpus[1].ecc.uncorrected_volatile == 2
+    assert node.gpus[1].row_remapping.pending is True

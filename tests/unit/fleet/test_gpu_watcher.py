@@ -1,11 +1,13 @@
 """GPU_UPDATE only for what matters: the first look, silence and noise tell nothing."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from aiops_mcp.analysis.gpuhealth_facts import Thresholds
+from aiops_mcp.errors import ClusterUnreachable
 from aiops_mcp.fleet.gpu_changes import GONE_AFTER, Moves, Seen, compare, only_of
 from aiops_mcp.fleet.gpu_watcher import WATCHED, GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.shards import Shards
@@ -197,3 +199,42 @@ def test_two_clusters_do_not_mix(fakes):
     other = uuid4()
     seen, _ = compare(Seen(), [], [CLUSTER, other], fakes.NOW, Thresholds(), Moves())
     assert set(seen.cards) == {CLUSTER, other}
+
+
+class Renewing:
+    """Two renewals take shards, later ones keep them."""
+
+    def __init__(self):
+        self.renewed, self.released = 0, 0
+
+    def is_ours(self, cluster_id):
+        return self.renewed > 2
+
+    async def renew(self):
+        self.renewed += 1
+        return self.renewed <= 2
+
+    async def release(self):
+        self.released += 1
+
+
+async def test_it_looks_on_time_keeps_its_shards_and_outlives_failures(clock):
+    loop = asyncio.get_running_loop()
+    ours, looked = Renewing(), []
+
+    async def look():
+        looked.append((loop.time(), ours.renewed))
+        if len(looked) == 2:
+            raise ClusterUnreachable("down")
+        return (), ()
+
+    watcher = GpuWatcher(look, Bus(), clock.wall, every=30, ours=ours)
+    began = loop.time()
+    task = asyncio.create_task(watcher.run())
+    await asyncio.sleep(95)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [round(moment - began) for moment, _ in looked] == [0, 30, 60, 90]
+    assert looked[0][1] == 3
+    assert ours.renewed >= 3 + 9
+    assert ours.released == 1
