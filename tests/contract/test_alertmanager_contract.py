@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from aiops_mcp.backends.alertmanager import Matcher, label_fingerprint, to_alerts
+from aiops_mcp.backends.alertmanager import label_fingerprint, to_alerts
 from aiops_mcp.errors import BackendRefused
 from aiops_mcp.models.alerts import AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster
+from aiops_mcp.models.silences import Matcher
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLUSTER = Cluster(
@@ -55,8 +56,8 @@ async def test_silences(alertmanager):
         "known to be noisy",
     )
     assert set(silence.matchers) == {
-        Matcher("alertname", "No.*", is_regex=True, is_equal=True),
-        Matcher("rack", "r1", is_regex=False, is_equal=False),
+        Matcher(name="alertname", value="No.*", is_regex=True, is_equal=True),
+        Matcher(name="rack", value="r1", is_regex=False, is_equal=False),
     }
     assert silence.ends_at.year == 2125
     [noisy] = [a for a in (await _ours(alertmanager)).values() if a.silenced_by]

@@ -18,7 +18,7 @@ def alert(fakes, cluster, fingerprint="f1", name="Down", minutes=0, **more):
     values = {
         "severity": AlertSeverity.WARNING,
         "state": AlertState.FIRING,
-        "labels": {"alertname": name},
+        "labels": {"alertname": name, "of": fingerprint},
         **more,
     }
     return Alert(
@@ -113,6 +113,48 @@ def test_alerts_of_the_rule_engine(fakes, clock):
     assert (pending.cluster_name, pending.alertname) == ("aaa", "Down")
 
 
+class History:
+    """What the history would hold; ``ended`` with its moments, ``fires`` as told by webhook."""
+
+    def __init__(self):
+        self.ended, self.fires = [], []
+
+    async def open_alerts(self, clusters, *, began_since=None, alertname=None):
+        ids = {cluster.id for cluster in clusters}
+        return tuple(
+            alert
+            for alert in self.fires
+            if alert.cluster_id in ids
+            and alertname in (None, alert.alertname)
+            and (began_since is None or alert.starts_at >= began_since)
+        )
+
+    async def between(self, clusters, since, until, *, limit, only_ended):
+        ids = {cluster.id for cluster in clusters}
+        found = [a for a in self.ended if a.cluster_id in ids and a.ends_at >= since]
+        return tuple(found), len(found)
+
+
+class Secrets:
+    def __init__(self, *clusters):
+        self.known = frozenset(cluster.id for cluster in clusters)
+
+    async def clusters(self):
+        return self.known
+
+
+def fleet_alerts(fleet, clock, *, senders=(), **settings):
+    return FleetAlerts(
+        fleet,
+        Settings(_env_file=None, **settings),
+        clock.wall,
+        history=History(),
+        secrets=Secrets(*senders),
+        watcher=None,
+        intake=None,
+    )
+
+
 class Alertmanager:
     def __init__(self, *alerts, error=None):
         self.found, self.error, self.calls = alerts, error, 0
@@ -149,7 +191,7 @@ async def test_each_cluster_is_asked_where_it_tells_of_alerts(fakes, clock):
         }
     )
     fleet = fakes.make_fleet([fakes.cluster("aaa"), plain, none, gone], clock, connect)
-    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    alerts = fleet_alerts(fleet, clock)
     answer = await alerts.alerts(principal=LOCAL_ADMIN)
     assert [one.alertname for one in answer.alerts] == ["Old", "Rule"]
     assert answer.sources == {"aaa": AlertSource.ALERTMANAGER, "bbb": AlertSource.PROMETHEUS}
@@ -173,7 +215,7 @@ async def test_pending_alerts_are_asked_of_prometheus_where_there_is_an_alertman
     own = Alertmanager(raw(fakes, "Fires"))
     connect = fakes.FakeConnect({("prometheus", "aaa"): rules, ("alertmanager", "aaa"): own})
     fleet = fakes.make_fleet([fakes.cluster("aaa", endpoints=both)], clock, connect)
-    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    alerts = fleet_alerts(fleet, clock)
     firing = await alerts.alerts(principal=LOCAL_ADMIN)
     pending = await alerts.alerts(principal=LOCAL_ADMIN, state=AlertState.PENDING)
     assert [one.alertname for one in firing.alerts] == ["Fires"]
@@ -188,10 +230,11 @@ async def test_resolved_alerts_are_those_seen_to_end(fakes, clock):
         ("alertmanager", "bbb"): Alertmanager(),
     }
     fleet = fakes.make_fleet([home, other], clock, fakes.FakeConnect(sources))
-    alerts = FleetAlerts(fleet, Settings(_env_file=None, ttl_alert_state=100), clock.wall)
+    alerts = fleet_alerts(fleet, clock, ttl_alert_state=100)
     for where in (home, other):
         fired = alert(fakes, where.name).model_copy(update={"cluster_id": where.id})
-        alerts.resolved.remember(fired, clock.now)
+        over = {"state": AlertState.RESOLVED, "ends_at": clock.now}
+        alerts.history.ended.append(fired.model_copy(update=over))
     asked = {"principal": LOCAL_ADMIN, "selection": ("aaa",)}
     assert [one.alertname for one in (await alerts.alerts(**asked)).alerts] == ["Fires"]
     found = (await alerts.alerts(**asked, state=AlertState.RESOLVED)).alerts
@@ -208,7 +251,7 @@ async def test_a_far_edge_alerts_stand_as_last_seen(fakes, clock):
     store = fakes.MemoryLastSeen()
     connect = fakes.FakeConnect({("alertmanager", "far-1"): source})
     fleet = fakes.make_fleet([far], clock, connect, store)
-    alerts = FleetAlerts(fleet, Settings(_env_file=None), clock.wall)
+    alerts = fleet_alerts(fleet, clock)
     fresh = await alerts.alerts(principal=LOCAL_ADMIN)
     await fleet.last_seen.aclose()
     source.error = ClusterUnreachable("down")
@@ -216,3 +259,47 @@ async def test_a_far_edge_alerts_stand_as_last_seen(fakes, clock):
     stale = await alerts.alerts(principal=LOCAL_ADMIN)
     assert stale.alerts == fresh.alerts
     assert stale.coverage.stale[0].age_seconds == 60
+
+
+async def test_webhooks_tell_of_clusters_that_cannot_be_asked(fakes, clock):
+    mute = fakes.cluster("mute", endpoints=ClusterEndpoints())
+    gone = fakes.cluster("gone")
+    down = Alertmanager(error=ClusterUnreachable("down"))
+    connect = fakes.FakeConnect({("alertmanager", "gone"): down})
+    alerts = fleet_alerts(
+        fakes.make_fleet([mute, gone], clock, connect), clock, senders=[mute, gone]
+    )
+    for where in (mute, gone):
+        told = alert(fakes, where.name, name=f"In-{where.name}", minutes=30)
+        alerts.history.fires.append(told.model_copy(update={"cluster_id": where.id}))
+    answer = await alerts.alerts(principal=LOCAL_ADMIN)
+    assert sorted(each.alertname for each in answer.alerts) == ["In-gone", "In-mute"]
+    assert answer.sources == {"mute": AlertSource.WEBHOOK}
+    assert [failure.cluster_name for failure in answer.coverage.failures] == ["gone"]
+
+
+async def test_a_silent_switch_is_listed_until_it_is_back(fakes, clock):
+    home = fakes.cluster("aaa")
+    source = Alertmanager(raw(fakes, "Other"))
+    connect = fakes.FakeConnect({("alertmanager", "aaa"): source})
+    alerts = fleet_alerts(fakes.make_fleet([home], clock, connect), clock)
+    alerts.history.fires.append(alert(fakes, "aaa", name="DeadMansSwitchSilent", minutes=99))
+    names = [one.alertname for one in (await alerts.alerts(principal=LOCAL_ADMIN)).alerts]
+    assert sorted(names) == ["DeadMansSwitchSilent", "Other"]
+    source.found = (raw(fakes, "Watchdog"),)
+    clock.advance(11)
+    names = [one.alertname for one in (await alerts.alerts(principal=LOCAL_ADMIN)).alerts]
+    assert names == ["Watchdog"]
+
+
+async def test_what_a_webhook_told_just_now_stands_beside_the_answer(fakes, clock):
+    home = fakes.cluster("aaa")
+    connect = fakes.FakeConnect({("alertmanager", "aaa"): Alertmanager(raw(fakes, "Polled"))})
+    alerts = fleet_alerts(fakes.make_fleet([home], clock, connect), clock)
+    alerts.history.fires += [
+        alert(fakes, "aaa", "f2", "JustNow"),
+        alert(fakes, "aaa", "f3", "LongAgo", minutes=30),
+        alert(fakes, "aaa", raw(fakes, "Polled").fingerprint, "Polled"),
+    ]
+    names = [one.alertname for one in (await alerts.alerts(principal=LOCAL_ADMIN)).alerts]
+    assert sorted(names) == ["JustNow", "Polled"]
