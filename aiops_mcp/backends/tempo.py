@@ -203,7 +203,7 @@ class TempoClient:
 
     async def healthy(self) -> None:
         """Returns when it answers questions; a gateway has no ``/ready``."""
-        if self._prefix == "" and not _GATEWAY.search(self.http.target.base_url):
+        if gateway_prefix(self.http.target.base_url) is None:
             try:
                 await self.http.request("GET", "/ready")
             except (BackendRefused, BackendMisbehaved):
