@@ -13,7 +13,6 @@ from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
 from aiops_mcp.errors import BackendRefused, InputError, ResourceNotFound
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import Fleet
-from aiops_mcp.fleet.naming import near_names
 from aiops_mcp.fleet.object_events import Happening, fold_events, happening
 from aiops_mcp.fleet.object_fields import (
     Json,
@@ -31,7 +30,7 @@ from aiops_mcp.fleet.object_fields import (
     section,
     text,
 )
-from aiops_mcp.fleet.object_kinds import find_kind, list_path
+from aiops_mcp.fleet.object_kinds import find_kind, list_path, near_objects
 from aiops_mcp.fleet.object_owners import Owner, chain_of, read_chains
 from aiops_mcp.fleet.object_reading import ObjectReader, open_reader
 from aiops_mcp.fleet.object_text import pruned
@@ -148,7 +147,7 @@ async def _not_found(
         names.extend(await _places(reader, kind, None, namespace))
 
     await reader.attempt(kind.qualified, read())
-    near = near_names(name, list(dict.fromkeys(each for _, each in names)))
+    near = near_objects(name, [each for _, each in names])
     places = {each: place for place, each in names}
     shown = [f"{places[each]}/{each}" if places[each] else each for each in near]
     where = f" in {namespace}" if namespace else ""

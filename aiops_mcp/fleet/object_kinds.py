@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from aiops_mcp.backends.kubernetes_kinds import ApiKind
 from aiops_mcp.errors import InputError
+from aiops_mcp.fleet.naming import near_names
 
 _NEAR = 5
 _SHOWN = 80
@@ -52,6 +53,15 @@ def near_kinds(kinds: Sequence[ApiKind], text: str) -> tuple[str, ...]:
     close = difflib.get_close_matches(short, list(names), n=_NEAR, cutoff=0.6)
     parts = [name for name in names if len(short) > 1 and short in name]
     return tuple(dict.fromkeys(names[name] for name in (*close, *parts)))[:_NEAR]
+
+
+def near_objects(wanted: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names like the wanted one; of a pod that is gone, those that took its place."""
+    known = list(dict.fromkeys(names))
+    near = near_names(wanted, known)
+    workload = wanted.strip().lower().rsplit("-", 2)[0]
+    heirs = [name for name in known if workload and name.startswith(f"{workload}-")]
+    return tuple(dict.fromkeys((*near, *heirs)))[:_NEAR]
 
 
 def list_path(kind: ApiKind, namespace: str | None, name: str | None = None) -> str:

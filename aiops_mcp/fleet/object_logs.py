@@ -19,9 +19,8 @@ from aiops_mcp.errors import (
 )
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import Fleet
-from aiops_mcp.fleet.naming import near_names
 from aiops_mcp.fleet.object_fields import Json, name_of, namespace_of
-from aiops_mcp.fleet.object_kinds import list_path
+from aiops_mcp.fleet.object_kinds import list_path, near_objects
 from aiops_mcp.fleet.object_log_lines import (
     Choice,
     choose_container,
@@ -121,7 +120,7 @@ async def _pod(reader: ObjectReader, search: LogSearch) -> tuple[Json, str | Non
 
     matching = await _pods(reader, search.namespace, None, is_meant)
     if not matching:
-        near = near_names(search.pod, list(dict.fromkeys(names)))
+        near = near_objects(search.pod, names)
         where = f" in {search.namespace}" if search.namespace else ""
         raise ResourceNotFound(
             f"{reader.cluster_name} has no pod {search.pod[:80]!r}{where}.",

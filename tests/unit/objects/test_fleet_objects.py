@@ -187,6 +187,12 @@ async def test_one_object_is_found_in_whichever_namespace(fleet_of, world):
         await objects.get(cluster, "pod", "aa")
 
 
+async def test_of_a_pod_that_is_gone_those_in_its_place_are_named(fleet_of, world):
+    harness = fleet_of(one=world.ApiServer({"pods": [world.pod("web-7d9f8c6b5-abcde")]}))
+    with pytest.raises(ResourceNotFound, match="shop/web-7d9f8c6b5-abcde"):
+        await harness.objects.get(harness.clusters["one"], "pod", "web-55b6c7d8f-zzzzz")
+
+
 async def test_the_log_of_the_pod_in_trouble_bounded(fleet_of, world):
     sent = []
 
