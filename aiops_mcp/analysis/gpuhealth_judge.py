@@ -4,10 +4,11 @@ Nothing is read here. What is not told is no sign of health: a node of which not
 UNKNOWN.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from aiops_mcp.analysis.gpuhealth_facts import CardFacts, Thresholds, fresh
 from aiops_mcp.analysis.gpuhealth_holders import held_by
@@ -37,7 +38,7 @@ _IGNORED = frozenset({121, 154})
 """The first is corrected; the second names a recovery action, which the card itself tells."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClusterEvidence:
     """Besides the nodes: histories by UUID, XIDs, and which nodes DCGM told of lately.
 
@@ -47,6 +48,14 @@ class ClusterEvidence:
     histories: Mapping[str, CardHistory] = field(default_factory=dict[str, CardHistory])
     xids: tuple[XidFinding, ...] = ()
     dcgm_nodes: frozenset[str] | None = None
+
+    @cached_property
+    def by_node(self) -> Mapping[str, list[CardHistory]]:
+        """Histories by the node's short name."""
+        found: dict[str, list[CardHistory]] = defaultdict(list)
+        for one in self.histories.values():
+            found[short_name(one.node_name)].append(one)
+        return found
 
 
 def judge_node(
@@ -89,7 +98,12 @@ def judge_node(
 
 def same_node(one: str, other: str) -> bool:
     """DCGM's host name may be a full domain name."""
-    return one == other or one.split(".", 1)[0] == other.split(".", 1)[0]
+    return one == other or short_name(one) == short_name(other)
+
+
+def short_name(node: str) -> str:
+    """A node's name without its domain."""
+    return node.split(".", 1)[0]
 
 
 def _judge_card(
@@ -250,10 +264,8 @@ def _gone(node: GPUNode, evidence: ClusterEvidence, now: datetime) -> tuple[int,
     present = {gpu.uuid for gpu in node.gpus}
     known = [
         one
-        for one in evidence.histories.values()
-        if same_node(one.node_name, node.node_name)
-        and one.uuid not in present
-        and now - one.last_sample > SILENT
+        for one in evidence.by_node.get(short_name(node.node_name), ())
+        if one.uuid not in present and now - one.last_sample > SILENT
     ]
     expected = (node.facts.card_count if node.facts else None) or 0
     return (max(expected - len(node.gpus), len(known), 0) if node.gpus else 0), known

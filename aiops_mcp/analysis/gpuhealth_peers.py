@@ -71,12 +71,14 @@ def _slow_in(group: str, members: Sequence[Peer], limits: Thresholds) -> dict[st
     if len(members) < FEWEST or not busy or median(busy) < BUSY_PERCENT:
         return {}
     clocks = _values(members, "sm_clock_mhz")
+    if not clocks:
+        return {}
+    middle, spread = _spread(list(clocks.values()))
     slow = {
-        peer.uuid
-        for peer in members
-        if peer.uuid in clocks
-        and deviation(clocks[peer.uuid], list(clocks.values())) < -limits.peer_deviations
-        and clocks[peer.uuid] < median(clocks.values()) * (1 - limits.peer_percent / 100)
+        uuid
+        for uuid, clock in clocks.items()
+        if clock < middle - limits.peer_deviations * spread
+        and clock < middle * (1 - limits.peer_percent / 100)
     }
     # more than a third that lags is no odd one out
     if not slow or len(slow) * 3 > len(members):
@@ -98,10 +100,15 @@ def _slow_in(group: str, members: Sequence[Peer], limits: Thresholds) -> dict[st
 
 def deviation(value: float, among: Sequence[float]) -> float:
     """How many robust standard deviations a value is off the median of all."""
+    middle, spread = _spread(among)
+    return (value - middle) / spread
+
+
+def _spread(among: Sequence[float]) -> tuple[float, float]:
+    """The median, and a robust standard deviation about it with a floor."""
     middle = median(among)
     spread = 1.4826 * median(abs(one - middle) for one in among)
-    floor = max(abs(middle) * FLOOR_SHARE, 1e-9)
-    return (value - middle) / max(spread, floor)
+    return middle, max(spread, abs(middle) * FLOOR_SHARE, 1e-9)
 
 
 def _values(members: Sequence[Peer], name: str) -> dict[str, float]:
