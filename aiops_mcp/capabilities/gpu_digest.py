@@ -19,7 +19,8 @@ def troubles(gpu: GPU) -> tuple[str, ...]:
     """What about a card wants a look, in a few words each; empty when nothing is reported."""
     found: list[str] = []
     if gpu.xid_errors:
-        found.append("XID " + ",".join(str(code) for code in gpu.xid_errors[-3:]))
+        # DCGM keeps the last code for ever: when it was, get_gpu_health tells
+        found.append("last XID " + ",".join(str(code) for code in gpu.xid_errors[-3:]))
     if gpu.recovery_action and gpu.recovery_action.lower() != "none":
         found.append(f"recovery: {gpu.recovery_action}")
     if gpu.ecc and gpu.ecc.uncorrected_volatile:

@@ -76,7 +76,7 @@ def test_nodes_with_trouble_come_first():
     )
     assert [row[1] for row in made.rows] == ["sick", "hot", "cool"]
     assert made.headline == "3 GPUs in 3 nodes of 1 clusters; 1 with trouble."
-    assert made.rows[0][8] == "gpu 0: XID 79"
+    assert made.rows[0][8] == "gpu 0: last XID 79"
 
 
 def test_each_trouble_is_named():
@@ -92,7 +92,7 @@ def test_each_trouble_is_named():
         )
     )
     assert found == (
-        "XID 13,48",
+        "last XID 13,48",
         "recovery: GPU Reset",
         "2 uncorrected ECC",
         "row remap failed",
