@@ -164,6 +164,20 @@ def simulated_questions(answers: Mapping[str, Any]) -> tuple[Question, ...]:
             {"search": "gpu temperature"},
             lambda text: _first_of(text, r"DCGM_\w+") == "DCGM_FI_DEV_GPU_TEMP",
         ),
+        Question(
+            "simulated: which pods restart most",
+            350,
+            "find_resources",
+            {"kind": "pods", "sort": "restarts"},
+            lambda text: "recommendation-" in text and "CrashLoopBackOff" in text,
+        ),
+        Question(
+            "simulated: which pods are unhealthy and why",
+            600,
+            "list_unhealthy",
+            {},
+            lambda text: "shop/recommendation" in text and "OOMKilled 137" in text,
+        ),
     )
 
 

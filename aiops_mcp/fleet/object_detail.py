@@ -45,6 +45,9 @@ _GOOD_WHEN_FALSE = (
     *("Progressing", "Updating", "Reconciling", "Suspended", "ScalingLimited", "Unschedulable"),
 )
 
+_GOOD_ALL_THE_SAME = frozenset({("Deployment", "Progressing")})
+"""A Deployment that does not progress is stuck; an operator that does is busy."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
@@ -192,7 +195,7 @@ def _detail(cluster: Cluster, read: _Read, now: datetime) -> ResourceDetail:
         created_at=created_at(thing),
         deleted_at=moment(thing, "metadata", "deletionTimestamp"),
         status=text(thing, "status", "phase") or text(thing, "status", "state") or None,
-        conditions=tuple(_condition(one) for one in conditions(thing).values()),
+        conditions=tuple(_condition(read.kind.kind, one) for one in conditions(thing).values()),
         containers=tuple(container_states(thing)) if read.kind.qualified == "pods" else (),
         events=read.events,
         object=shown,
@@ -202,9 +205,10 @@ def _detail(cluster: Cluster, read: _Read, now: datetime) -> ResourceDetail:
     )
 
 
-def _condition(one: Json) -> Condition:
+def _condition(owner: str, one: Json) -> Condition:
     kind, status = text(one, "type"), text(one, "status")
-    good = "False" if kind.endswith(_GOOD_WHEN_FALSE) else "True"
+    is_bad_when_true = kind.endswith(_GOOD_WHEN_FALSE) and (owner, kind) not in _GOOD_ALL_THE_SAME
+    good = "False" if is_bad_when_true else "True"
     return Condition(
         type=kind,
         status=status,
