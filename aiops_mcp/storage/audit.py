@@ -18,7 +18,7 @@ class AuditTable:
 
     async def add(self, records: Sequence[AuditRecord]) -> None:
         """Write records, all or none."""
-        rows = [{**record.model_dump(), "clusters": list(record.clusters)} for record in records]
+        rows = [{**dict(record), "clusters": list(record.clusters)} for record in records]
         async with self._database.transaction() as transaction:
             await transaction.execute(insert(audit), rows)
 
