@@ -34,7 +34,9 @@ app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=Fals
 clusters_app = typer.Typer(help="The registered clusters.", no_args_is_help=True)
 gpu_app = typer.Typer(help="GPUs of the fleet; alone: its nodes.", invoke_without_command=True)
 app.add_typer(clusters_app, name="clusters")
+alerts_app = typer.Typer(help="Alerts of the fleet; alone: those that fire.")
 app.add_typer(gpu_app, name="gpu")
+app.add_typer(alerts_app, name="alerts")
 
 
 @dataclass(slots=True)
@@ -205,27 +207,6 @@ def metrics(
 
 
 @app.command()
-def alerts(
-    context: typer.Context,
-    cluster: Names = None,
-    severity: Annotated[str | None, typer.Option(help="CRITICAL, WARNING or INFO.")] = None,
-    state: Annotated[str | None, typer.Option(help="FIRING, PENDING or RESOLVED.")] = None,
-    limit: Limit = None,
-) -> None:
-    """List the alerts of the fleet, worst first."""
-    run: Run = context.obj
-    run.ask(
-        "list_alerts",
-        {
-            "clusters": cluster,
-            "severity": severity.upper() if severity else None,
-            "state": state.upper() if state else None,
-            "limit": limit,
-        },
-    )
-
-
-@app.command()
 def fleet(context: typer.Context) -> None:
     """The fleet in a few lines: how many, how they are, who wants a look."""
     run: Run = context.obj
@@ -285,6 +266,7 @@ def output_options_first(arguments: Sequence[str]) -> list[str]:
 def main() -> None:
     """The entry point of the `aiops` command."""
     from agents import (
+        cli_alerts,
         cli_clusters,
         cli_cnf,
         cli_gpu,
@@ -295,6 +277,7 @@ def main() -> None:
     )
 
     cli_clusters.register(clusters_app)
+    cli_alerts.register(alerts_app)
     cli_servers.register(app)
     cli_kubernetes.register(app)
     cli_cnf.register(app)

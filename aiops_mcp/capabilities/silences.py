@@ -99,7 +99,7 @@ async def create_silence(context: Context, request: CreateSilence) -> SilenceCha
     matchers = _matchers(request.matchers)
     length = _length(context, request.duration)
     now = context.clock()
-    what = f"a silence of {' '.join(matcher.text for matcher in matchers)} for {request.duration}"
+    what = f"silence {' '.join(matcher.text for matcher in matchers)} for {request.duration}"
     silences = context.alerts.silences
     if request.dry_run:
         seen = await silences.preview(request.clusters, matchers, context.principal)
@@ -185,7 +185,7 @@ async def expire_silence(context: Context, request: ExpireSilence) -> SilenceCha
     if request.dry_run or not live:
         return SilenceChanges(
             applied=False,
-            what=f"the end of {len(live)} silences in "
+            what=f"end {len(live)} silences in "
             f"{len({each.cluster_name for each in live})} clusters",
             coverage=known.coverage,
             as_of=known.asked_at,
@@ -194,7 +194,7 @@ async def expire_silence(context: Context, request: ExpireSilence) -> SilenceCha
     done = await silences.expire(names, [each.id for each in live], principal)
     return SilenceChanges(
         applied=True,
-        what=f"the end of {len(live)} silences",
+        what=f"end {len(live)} silences",
         outcomes=done.outcomes,
         coverage=done.coverage,
         as_of=done.asked_at,

@@ -65,7 +65,7 @@ def digest_changes(answer: "SilenceChanges") -> Digest:
         muted = f" It would mute {len(answer.alerts)} alerts that fire now." if rows else ""
         none = "" if rows or answer.ends_at is None else " Nothing that it would mute fires now."
         return Digest(
-            headline=f"Would make {answer.what}.{muted}{none}",
+            headline=f"Would {answer.what}.{muted}{none}",
             columns=("alert", "cluster", "count") if rows else (),
             rows=rows,
             coverage=coverage_line(answer.coverage),
@@ -74,9 +74,7 @@ def digest_changes(answer: "SilenceChanges") -> Digest:
     failed = [outcome for outcome in answer.outcomes if outcome.done == "FAILED"]
     done = len(answer.outcomes) - len(failed)
     return Digest(
-        headline=f"Made {answer.what} in {done} of {len(answer.outcomes)} clusters."
-        if answer.ends_at
-        else f"Made {answer.what}: {done} of {len(answer.outcomes)} done.",
+        headline=f"Done in {done} of {len(answer.outcomes)} cases: {answer.what}.",
         columns=("cluster", "done", "silence", "error"),
         rows=tuple(
             (one.cluster_name, one.done, one.silence_id, one.error)

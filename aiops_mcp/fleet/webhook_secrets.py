@@ -14,6 +14,9 @@ from aiops_mcp.errors import ClusterNotFound
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.storage.webhook_secrets import WebhookSecretTable
 
+PREFIX = "whs_"
+"""Says what it is, to whoever finds one; and none begins like an option."""
+
 GOOD_SECONDS = 5.0
 """A secret that another replica replaced may still be taken so long."""
 
@@ -42,7 +45,7 @@ class WebhookSecrets:
         Raises:
             ClusterNotFound: it was removed meanwhile.
         """
-        secret = secrets.token_urlsafe(32)
+        secret = PREFIX + secrets.token_urlsafe(32)
         if not await self._table.put(cluster.id, _hash(secret), self._clock()):
             raise ClusterNotFound(f"The cluster {cluster.name} was removed meanwhile.")
         self._read_at = None
