@@ -29,6 +29,7 @@ from aiops_mcp.simulation.spans import Process, Span, SpanSet, Status
 _NS = 1_000_000_000
 _NOT_FOUND = 0.004
 _LONGEST_PACE = 8.0
+_EXPLAINED = 0.3
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class _Run:
 class _Serving:
     """A service at work on a request; ``chance`` is how likely it was to fail, ``blamed`` for whom.
 
+    ``weights`` is how likely each of its calls fails, by what is known of this very request;
     ``extra`` are the seconds that it takes longer than its callees explain.
     """
 
@@ -62,6 +64,7 @@ class _Serving:
     process: Process
     span_id: str
     chance: float
+    weights: Mapping[str, float]
     fails: bool
     blamed: str | None
     extra: float
@@ -158,9 +161,13 @@ class Requests:
     ) -> _Serving:
         plan = home.plan(service, run.moment)
         place = home.variants(service).index(variant)
-        chance = plan.fails[place]
+        weights = {
+            call.peer: min(1.0, plan.weights[call.peer] * self._tilt(run, call))
+            for call in variant.calls
+        }
+        chance = _tilted(plan.fails[place], variant, plan, weights)
         fails = run.dice.random() < chance if failing is None else failing
-        blamed = _blamed(variant, plan, chance, run.dice) if fails else None
+        blamed = _blamed(variant, weights, chance, run.dice) if fails else None
         extra = plan.extra[place] * (0.8 + 0.4 * run.dice.random())
         return _Serving(
             home,
@@ -170,10 +177,30 @@ class Requests:
             process,
             run.span_id(),
             chance,
+            weights,
             fails,
             blamed,
             extra,
         )
+
+    def _tilt(self, run: _Run, call: Call) -> float:
+        """How much likelier than others this request's call fails, as it goes abroad or does not.
+
+        A service that calls abroad may fail for that alone; who calls it must fail with it.
+        """
+        there = self._services[call.cluster]
+        if there.database(call.callee) is not None:
+            return 1.0
+        kinds = there.variants(call.callee)
+        if not any(one.remote for one in kinds):
+            return 1.0
+        plan = there.plan(call.callee, run.moment)
+        mine = _abroad(kinds, run, kinds[-1]).remote
+        pairs = list(zip(kinds, plan.fails, strict=True))
+        mean = sum(one.share * fails for one, fails in pairs)
+        share = sum(one.share for one in kinds if one.remote is mine)
+        here = sum(one.share * fails for one, fails in pairs if one.remote is mine) / share
+        return here / mean if mean else 1.0
 
     def _calls(self, run: _Run, serving: _Serving, at: int) -> tuple[int, str]:
         """Make a request's calls; when the last is done, and which one failed."""
@@ -312,21 +339,29 @@ def _abroad(variants: tuple[Variant, ...], run: _Run, drawn: Variant) -> Variant
     )
 
 
-def _blamed(variant: Variant, plan: Plan, chance: float, dice: Random) -> str | None:
+def _blamed(
+    variant: Variant, weights: Mapping[str, float], chance: float, dice: Random
+) -> str | None:
     """The call that a failing request fails for; ``None``: the fault is the service's own."""
-    weights = [plan.weights[call.peer] for call in variant.calls]
-    draw = dice.random() * max(sum(weights), chance)
-    for call, weight in zip(variant.calls, weights, strict=True):
-        draw -= weight
+    draw = dice.random() * max(sum(weights.values()), chance)
+    for call in variant.calls:
+        draw -= weights[call.peer]
         if draw < 0:
             return call.peer
     return None
 
 
+def _tilted(chance: float, variant: Variant, plan: Plan, weights: Mapping[str, float]) -> float:
+    """How likely a request fails, when its calls are likelier or less likely to than others'."""
+    usual = sum(plan.weights[call.peer] for call in variant.calls)
+    mine = sum(weights.values())
+    return min(1.0, chance * mine / usual) if usual >= _EXPLAINED * chance and usual else chance
+
+
 def _tolerated(serving: _Serving, call: Call) -> float:
     """How likely a call fails without its caller failing, so that its failures add up."""
-    weight, chance = serving.plan.weights[call.peer], serving.chance
+    weight, chance = serving.weights[call.peer], serving.chance
     if serving.fails or chance >= 1.0 or not weight:
         return 0.0
-    total = sum(serving.plan.weights[one.peer] for one in serving.variant.calls)
+    total = sum(serving.weights.values())
     return max(0.0, weight - chance * weight / max(total, chance)) / (1.0 - chance)

@@ -7,6 +7,7 @@ import pytest
 NOW = 1_764_050_000
 ONSET = NOW - 35 * 60
 FAILING = '{ resource.service.name = "payment" && kind = server && status = error }'
+FAILED_CHECKOUTS = '{ resource.service.name = "checkout" && kind = server && status = error }'
 RATIO = (
     'sum(rate(http_requests_total{service="payment",code="500"}[28m]))'
     ' / sum(rate(http_requests_total{service="payment"}[28m]))'
@@ -70,7 +71,10 @@ async def test_a_failing_trace_crosses_the_ocean_with_the_reason_at_its_end(aske
     query = '{ resource.service.name = "checkout" && .peer.service = "payment" && status = error }'
     hits = await searched(there, query, NOW - 1800, NOW)
     assert len(hits) > 5
-    found = 0
+    found, roots = 0, await searched(there, FAILED_CHECKOUTS, NOW - 1800, NOW)
+    assert len(roots) > 10
+    blamed = {hit["traceID"] for hit in hits}
+    assert sum(hit["traceID"] in blamed for hit in roots) >= 0.8 * len(roots)
     for hit in hits:
         answer = await here.get(f"/api/v2/traces/{hit['traceID']}")
         if answer.status_code == 404:  # one of the few that fail for another reason, at home

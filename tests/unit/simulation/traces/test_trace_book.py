@@ -84,7 +84,7 @@ def test_in_a_healthy_fleet_spans_take_as_long_as_the_metrics_say(fleet_with):
         ("oom-loop", "prod-frankfurt", "frontend", 0.05, 0.18),
         ("dns-outage", "prod-virginia", "frontend", 0.08, 0.27),
         ("cross-cluster-payment", "prod-frankfurt", "payment", 0.45, 0.75),
-        ("cross-cluster-payment", "prod-virginia", "checkout", 0.12, 0.42),
+        ("cross-cluster-payment", "prod-virginia", "checkout", 0.12, 0.48),
         ("config-change", "stage-singapore", "catalogue", 0.06, 0.2),
     ],
 )
