@@ -25,6 +25,7 @@ from aiops_mcp.fleet.unhealthy_platform import (
     judge_signing_request,
 )
 from aiops_mcp.fleet.unhealthy_pods import judge_pod
+from aiops_mcp.fleet.unhealthy_reasons import with_reasons
 from aiops_mcp.fleet.unhealthy_workloads import (
     Judge,
     judge_autoscaler,
@@ -190,6 +191,7 @@ async def _look(reader: ObjectReader, namespace: str | None, now: datetime) -> _
     reader.raise_if_nothing_read()
     named = [pod.model_copy(update={"workload": look.workload(pod)}) for pod in pods]
     findings = explained([*named, *(one for found in others for one in found)])
+    findings = await with_reasons(reader, findings, namespace)
     notes = tuple(refusal.text for refusal in reader.refusals)
     return _Seen(tuple(findings), look.looked_at, notes)
 

@@ -243,3 +243,39 @@ async def test_a_log_of_huge_lines_is_asked_for_again_with_fewer(fleet_of, world
     found = await harness.objects.pod_log(harness.clusters["one"], LogSearch("web-1", tail=200))
     assert asked == [201, 20]
     assert "only the last 20" in found.notes[0]
+
+
+async def test_why_a_pod_waits_for_its_volume_is_read_from_the_events(fleet_of, world):
+    waits = world.status(ready=False, state={"waiting": {"reason": "ContainerCreating"}})
+    start = world.ago(minutes=20)
+    status = {"phase": "Pending", "startTime": start, "containerStatuses": [waits]}
+    about = {"kind": "Pod", "namespace": "shop", "name": "web-1"}
+
+    def event(reason, message, minutes):
+        return {
+            "metadata": {"name": reason, "namespace": "shop"},
+            "involvedObject": about,
+            "type": "Warning",
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": world.ago(minutes=minutes),
+        }
+
+    events = [
+        event("FailedMount", "secret db not found", 1),
+        event("FailedScheduling", "no node", 19),
+    ]
+    server = world.ApiServer({"pods": [world.pod(status=status)], "events": events})
+    harness = fleet_of(one=server)
+    found = await harness.objects.unhealthy(principal=harness.principal, namespace="shop")
+    assert [(one.cause, one.detail) for one in found.findings] == [
+        ("ContainerCreating", "FailedMount: secret db not found")
+    ]
+    assert "/api/v1/namespaces/shop/events" in server.asked
+
+
+async def test_where_nothing_waits_no_events_are_read(fleet_of, world):
+    server = world.ApiServer({"pods": [world.pod()]})
+    harness = fleet_of(one=server)
+    await harness.objects.unhealthy(principal=harness.principal)
+    assert not [path for path in server.asked if "events" in path]
