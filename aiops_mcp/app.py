@@ -197,6 +197,9 @@ async def open_app(
             clock,
             keep_history=timedelta(days=settings.health_history_days),
         )
+        if settings.redis_url is not None:
+            # First of all listeners: who is told of a change must then see it.
+            bus.subscribe(registry.on_event)
         connect = NetworkConnect(settings, simulated.transport if simulated else transport_for)
         fleet = Fleet(
             registry,

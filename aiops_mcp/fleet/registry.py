@@ -84,6 +84,11 @@ class Registry:
 
     # --- reading ----------------------------------------------------------------------------
 
+    async def on_event(self, event: Event) -> None:
+        """Look before the next answer, as another process changed a cluster; for the bus."""
+        if event.cluster_id is not None and event.event_type.value.startswith("CLUSTER_"):
+            self._roster.forget()
+
     async def list(self, principal: Principal) -> tuple[Cluster, ...]:
         """The clusters the principal may see, in the order of their names.
 
