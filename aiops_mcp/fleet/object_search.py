@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiops_mcp.backends.kubernetes_kinds import ApiKind
 from aiops_mcp.backends.kubernetes_lists import Form, Page
+from aiops_mcp.errors import BackendRefused, InputError
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.answer import FleetAnswer
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
@@ -68,7 +69,12 @@ async def search_objects(
 
     async def ask(access: Access) -> _Found:
         reader = await open_reader(access, fleet.cache, seconds=seconds)
-        return await _table(reader, search)
+        try:
+            return await _table(reader, search)
+        except BackendRefused as error:
+            if error.http_status == 400 and (search.label_selector or search.field_selector):
+                raise _bad_selector(error) from error
+            raise
 
     selectors = (search.namespace, search.label_selector, search.field_selector)
     answer = await fleet.ask(
@@ -102,6 +108,15 @@ async def search_objects(
         coverage=answer.coverage(),
         as_of=answer.asked_at,
         wide_columns=tuple(column for column in columns if column in wide),
+    )
+
+
+def _bad_selector(error: BackendRefused) -> InputError:
+    said = error.message.partition("HTTP 400): ")[2] or error.message
+    return InputError(
+        f"The cluster cannot use the selector: {said}",
+        "Labels: app=web,tier in (a,b). Fields: metadata.name, and of pods status.phase and "
+        "spec.nodeName.",
     )
 
 

@@ -14,6 +14,7 @@ from aiops_mcp.capabilities.kubernetes_objects_digest import (
     digest_log,
     digest_resource,
 )
+from aiops_mcp.errors import InputError
 from aiops_mcp.fleet.change_workloads import Window
 from aiops_mcp.fleet.changes import ChangeSearch
 from aiops_mcp.fleet.object_event_list import EventSearch
@@ -169,3 +170,13 @@ async def test_a_secret_is_shown_without_its_values(simulated):
     assert found.object["data"] == {"password": "9 bytes"}
     listed = await harness.objects.find(Search("secrets"), principal=harness.principal)
     assert "dHIwdWI0ZG9y" not in listed.model_dump_json()
+
+
+async def test_a_selector_that_cannot_be_read_is_the_callers_mistake(simulated):
+    harness = simulated()
+    search = Search("pods", clusters=("prod-frankfurt",), label_selector="a===b((")
+    with pytest.raises(InputError, match="cannot use the selector"):
+        await harness.objects.find(search, principal=harness.principal)
+    fine = Search("pods", clusters=("prod-frankfurt",), label_selector="app in (payment)")
+    found = await harness.objects.find(fine, principal=harness.principal)
+    assert {item.owners[-1] for item in found.items} == {"Deployment/payment"}
