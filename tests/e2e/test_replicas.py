@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import mcp
 import pytest
 import real_stores
 from websockets.asyncio.client import ClientConnection, connect
@@ -260,3 +261,28 @@ async def test_rate_limits_are_shared(serve, aiops, tmp_path: Path, require_prog
         redis.stop()
         alone = [httpx2.get(f"{urls[0]}/api/v1/clusters", timeout=10).status_code for _ in range(8)]
         assert alone == [200] * 6 + [429] * 2  # each for itself, until Redis is back
+
+
+async def test_an_mcp_client_of_one_hears_of_what_the_other_changed(
+    serve, aiops, tmp_path: Path, require_program
+) -> None:
+    require_program("redis-server")
+    with ExitStack() as stack:
+        redis = stack.enter_context(real_stores.redis_server())
+        command = [aiops, "serve", "--allow-write"]
+        one, two = (
+            stack.enter_context(serve(tmp_path, command, AIOPS_REDIS_URL=redis.url)).url
+            for _ in range(2)
+        )
+        detailed = httpx2.get(f"{one}/health/detailed", timeout=10).json()
+        assert "redis" in json.dumps(detailed)
+        async with (
+            mcp.Client(f"{one}/mcp") as client,
+            client.listen(resource_subscriptions=["fleet://clusters"]) as heard,
+        ):
+            new = {"name": "from-the-other", "api_server_url": "https://127.0.0.1:1"}
+            assert httpx2.post(f"{two}/api/v1/clusters", json=new, timeout=10).status_code == 201
+            update = await asyncio.wait_for(anext(heard), 10)
+            assert update.uri == "fleet://clusters"
+            page = await client.read_resource("fleet://clusters")
+            assert "from-the-other" in page.contents[0].text
