@@ -4,6 +4,7 @@ import httpx2
 import orjson
 import pytest
 
+from aiops_mcp.backends.alertmanager_webhook import parse_webhook
 from aiops_mcp.simulating import tell_webhook
 from aiops_mcp.simulation.webhooks import NEVER_ENDED, Timing, WebhookSender, http_post
 
@@ -158,6 +159,8 @@ async def test_a_simulated_cluster_tells_over_http_with_its_secret(fleet_with):
     assert {(path, secret) for path, secret, _ in told} == {
         ("/api/v1/alerts/webhook/prod-frankfurt", "Bearer s3cret")
     }
+    for _, _, body in told:
+        assert parse_webhook(orjson.dumps(body)).alerts
     names = {body["groupLabels"]["alertname"] for _, _, body in told}
     assert {"Watchdog", "KubePodCrashLooping", "ServiceErrorRateHigh"} <= names
     assert {body["receiver"] for _, _, body in told} == {"default", "watchdog"}

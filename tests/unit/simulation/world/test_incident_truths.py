@@ -17,6 +17,9 @@ def test_the_incidents_that_were_promised_are_there(incidents):
         "bad-rollout",
         "batch-cpu-spike",
         "certificate-expiry",
+        "config-change",
+        "cross-cluster-payment",
+        "dns-outage",
         "gpu-rack-thermal",
         "gpu-xid-79",
         "healthy",
@@ -24,7 +27,24 @@ def test_the_incidents_that_were_promised_are_there(incidents):
         "oom-loop",
         "ptp-lock-loss",
         "region-partition",
+        "slow-database",
+        "storage-gone",
     } <= set(incidents)
+    assert len(set(incidents) - {"healthy", "hostile-text"}) >= 16
+
+
+def test_half_of_the_incidents_cross_signals_or_clusters(incidents):
+    def crosses(incident):
+        """Beside metrics it bends logs or traces, or it shows in more than one cluster."""
+        kinds = {effect.effect for effect in incident.effects}
+        places = {alert.cluster for alert in incident.truth.alerts}
+        places |= {
+            name for effect in incident.effects if effect.where for name in effect.where.clusters
+        }
+        return bool(kinds & {"log", "journal", "call_faults"}) or len(places) > 1
+
+    crossing = [name for name, incident in incidents.items() if crosses(incident)]
+    assert len(crossing) * 2 >= len(incidents), crossing
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "healthy"])
