@@ -22,6 +22,7 @@ from aiops_mcp.backends.alertmanager import (
     to_alerts,
 )
 from aiops_mcp.backends.prometheus_answers import RuleAlert
+from aiops_mcp.errors import BackendError
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.alert_intake import AlertIntake
@@ -31,6 +32,7 @@ from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.answer import FleetAnswer
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.fleet.keeping import json_codec
+from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.silences import FleetSilences
 from aiops_mcp.fleet.webhook_secrets import WebhookSecrets
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState, AlertStatistics
@@ -104,6 +106,7 @@ class FleetAlerts:
         pending = state is AlertState.PENDING
         chosen = await self._fleet.choose(selection, principal)
         senders = frozenset[UUID]() if pending else await self.secrets.clusters()
+        chosen = _with_senders(chosen, senders)
         kept_as = "pending alerts" if pending else "alerts"
         answer = await self._fleet.ask_chosen(
             chosen,
@@ -113,10 +116,11 @@ class FleetAlerts:
             keep_last_seen=json_codec(kept_as, TypeAdapter(tuple[Alert, ...])),
             progress=progress,
         )
-        answer.raise_if_nobody_answered()
         alerts = [alert for one in answer.succeeded() for alert in one.value or ()]
         if not pending:
             alerts += await self._told_otherwise(answer, alerts, senders)
+        if not alerts:
+            answer.raise_if_nobody_answered()
         if state is AlertState.RESOLVED:
             alerts += await self._ended([one.cluster for one in answer.succeeded()])
         return FleetAlertAnswer(
@@ -192,7 +196,12 @@ class FleetAlerts:
 
         The same alert of another cluster or replica, by `cross_key`, belongs to it.
         """
-        answer = await self.alerts(principal=principal)
+        try:
+            answer = await self.alerts(principal=principal)
+        except BackendError:
+            # Nobody answers now; the history does.
+            nobody = Coverage(queried=0, succeeded=0)
+            answer = FleetAlertAnswer((), nobody, {}, self._clock())
         own = [alert for alert in answer.alerts if alert.fingerprint == fingerprint]
         ignored = self._settings.alert_replica_labels
         keys = {cross_key(alert.labels, ignored) for alert in own}
@@ -247,6 +256,13 @@ def rule_alerts(
             )
         )
     return tuple(made)
+
+
+def _with_senders(chosen: Selection, senders: Collection[UUID]) -> Selection:
+    """A cluster that tells by webhook alone need not be reached to be asked."""
+    heard = [each for each in chosen.offline if _source(each, senders) is AlertSource.WEBHOOK]
+    away = tuple(each for each in chosen.offline if each not in heard)
+    return Selection((*chosen.asked, *heard), away) if heard else chosen
 
 
 def _source(cluster: Cluster, senders: Collection[UUID]) -> AlertSource:
