@@ -208,6 +208,12 @@ def stream(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def alert_polling(*, quick: bool) -> list[Figure]:
+    import alert_polling as bench
+
+    return bench.measure(quick=quick)
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -240,6 +246,7 @@ BENCHMARKS = {
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
     "gpu_polling": Benchmark(gpu_polling, "2,000 GPUs watched through DCGM: share of a core"),
     "stream": Benchmark(stream, "a thousand stream clients beside a plain loop"),
+    "alerts": Benchmark(alert_polling, "alerts of 500 clusters polled, 20,000 deduplicated"),
     "watch": Benchmark(watch, "the watcher alone, in process (scale has it all)", always=False),
 }
 

@@ -8,12 +8,14 @@ differ only in who tells of them: the halves of a highly available pair, externa
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
 
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.coverage import ClusterRef
 
-_SEVERITY_ORDER = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
-_STATE_ORDER = (AlertState.FIRING, AlertState.PENDING, AlertState.RESOLVED)
+_SEVERITY_ORDER = {AlertSeverity.CRITICAL: 0, AlertSeverity.WARNING: 1, AlertSeverity.INFO: 2}
+_STATE_ORDER = {AlertState.FIRING: 0, AlertState.PENDING: 1, AlertState.RESOLVED: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def _group(name: str, alerts: Sequence[Alert], ignored: frozenset[str]) -> Alert
     merged = sorted(map(_merged, by_key.values()), key=lambda one: urgency(one.alert))
     return AlertGroup(
         alertname=name,
-        severity=min((one.alert.severity for one in merged), key=_SEVERITY_ORDER.index),
-        state=min((one.alert.state for one in merged), key=_STATE_ORDER.index),
+        severity=min((one.alert.severity for one in merged), key=_SEVERITY_ORDER.__getitem__),
+        state=min((one.alert.state for one in merged), key=_STATE_ORDER.__getitem__),
         starts_at=min(one.alert.starts_at for one in merged),
         is_suppressed=all(one.is_suppressed for one in merged),
         shared_labels=shared_labels([one.alert.labels for one in merged]),
@@ -101,9 +103,12 @@ def _group(name: str, alerts: Sequence[Alert], ignored: frozenset[str]) -> Alert
 
 
 def _merged(same: Sequence[Alert]) -> MergedAlert:
+    if len(same) == 1:
+        alert = same[0]
+        return MergedAlert(alert=alert, places=_places(same), is_suppressed=alert.is_suppressed)
     active = [alert for alert in same if not alert.is_suppressed]
     # Who silences it matters only where nobody is told of it anywhere.
-    chosen = min(active or same, key=lambda alert: _STATE_ORDER.index(alert.state))
+    chosen = min(active or same, key=lambda alert: _STATE_ORDER[alert.state])
     starts_at = min(alert.starts_at for alert in same)
     if starts_at != chosen.starts_at:
         chosen = chosen.model_copy(update={"starts_at": starts_at})
@@ -123,16 +128,22 @@ def shared_labels(labels: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _places(alerts: Iterable[Alert]) -> tuple[ClusterRef, ...]:
-    names = {alert.cluster_name: alert.cluster_id for alert in alerts}
-    return tuple(ClusterRef(cluster_id=names[name], cluster_name=name) for name in sorted(names))
+    names = {alert.cluster_name: alert.cluster_id.int for alert in alerts}
+    return tuple(_place(names[name], name) for name in sorted(names))
+
+
+@lru_cache(maxsize=4096)
+def _place(cluster_id: int, cluster_name: str) -> ClusterRef:
+    # A fleet has few clusters and many alerts; a UUID is slow to hash.
+    return ClusterRef(cluster_id=UUID(int=cluster_id), cluster_name=cluster_name)
 
 
 def urgency(alert: Alert) -> tuple[int, int, int, float, str, str]:
     """Sorts what needs a look first: firing, told of, severe, new."""
     return (
-        _STATE_ORDER.index(alert.state),
+        _STATE_ORDER[alert.state],
         int(alert.is_suppressed),
-        _SEVERITY_ORDER.index(alert.severity),
+        _SEVERITY_ORDER[alert.severity],
         -alert.starts_at.timestamp(),
         alert.alertname,
         alert.id,
@@ -141,9 +152,9 @@ def urgency(alert: Alert) -> tuple[int, int, int, float, str, str]:
 
 def _group_urgency(group: AlertGroup) -> tuple[int, int, int, float, str]:
     return (
-        _STATE_ORDER.index(group.state),
+        _STATE_ORDER[group.state],
         int(group.is_suppressed),
-        _SEVERITY_ORDER.index(group.severity),
+        _SEVERITY_ORDER[group.severity],
         -group.starts_at.timestamp(),
         group.alertname,
     )
