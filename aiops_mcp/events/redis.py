@@ -28,6 +28,7 @@ from aiops_mcp.models.events import Event, Notice, NoticeKind
 _log = logging.getLogger(__name__)
 
 _BATCH = 100
+_BEGINNING = "0-0"
 _REMEMBERED = 5_000
 _FLUSH_SECONDS = 2.0
 _PAUSES = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
@@ -192,8 +193,10 @@ class RedisBus:
         if self._last_seen is None:
             for entry in await self._store.newest(_REMEMBERED):
                 self._remember(entry)
+            # From here on all is news, also the first event there ever is.
+            self._last_seen = self._last_seen or _BEGINNING
             return
-        if await self._store.has_lost(self._last_seen):
+        if self._last_seen != _BEGINNING and await self._store.has_lost(self._last_seen):
             notice = Notice(
                 kind=NoticeKind.GAP,
                 text="Redis no longer has the events since we last heard from it.",

@@ -184,6 +184,23 @@ async def test_what_does_not_fit_the_buffer_is_announced_with_its_count(join: Jo
     assert one.heard == list(range(12))
 
 
+async def test_the_first_event_of_all_is_caught_up_too(join: Join, redis) -> None:
+    one, two = await join(), await join()
+    redis.stop()
+    await until(lambda: not one.bus.connected and not two.bus.connected)
+    await one.bus.publish(event(1))
+    waiting = two.bus._keeper
+    assert waiting is not None
+    waiting.cancel()  # it is away for longer than the other
+    await asyncio.gather(waiting, return_exceptions=True)
+    redis.start()
+    await until(lambda: one.bus.waiting == 0)
+    two.bus._keeper = None
+    two.bus.start()
+    await until(lambda: two.heard == [1])
+    assert two.notices == []
+
+
 async def test_nothing_is_lost_where_redis_keeps_its_stream(require_program) -> None:
     require_program("redis-server")
     with real_stores.redis_server(keep=True) as redis:
