@@ -15,7 +15,7 @@ from aiops_mcp.capabilities.metrics import metrics
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AiopsError
 from aiops_mcp.fleet import rule_hygiene as hygiene
-from aiops_mcp.fleet.alert_looks import SILENT_SWITCH
+from aiops_mcp.models.alerts import SILENT_SWITCH
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity, Page, Timestamp

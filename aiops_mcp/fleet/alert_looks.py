@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from aiops_mcp.backends.alertmanager import label_fingerprint, parse_end
 from aiops_mcp.backends.alertmanager_poll import PolledAlert
 from aiops_mcp.fleet.alert_occurrences import Gone
-from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
+from aiops_mcp.models.alerts import SILENT_SWITCH, Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster
 
 MISSED_LOOKS = 2
-SILENT_SWITCH = "DeadMansSwitchSilent"
-"""Our own alert: the one that ought to fire always does not."""
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ from aiops_mcp.errors import BackendError
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.alert_intake import AlertIntake
-from aiops_mcp.fleet.alert_looks import SILENT_SWITCH
 from aiops_mcp.fleet.alert_merge import cross_key, urgency
 from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.answer import FleetAnswer
@@ -35,7 +34,7 @@ from aiops_mcp.fleet.keeping import json_codec
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.silences import FleetSilences
 from aiops_mcp.fleet.webhook_secrets import WebhookSecrets
-from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState, AlertStatistics
+from aiops_mcp.models.alerts import SILENT_SWITCH, Alert, AlertSeverity, AlertState, AlertStatistics
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import Principal

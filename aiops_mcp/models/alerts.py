@@ -47,6 +47,10 @@ class Alert(Entity):
         return bool(self.silenced_by or self.inhibited_by)
 
 
+SILENT_SWITCH = "DeadMansSwitchSilent"
+"""Name of our own alert: the one that ought to fire always does not."""
+
+
 class AlertStatistics(Entity):
     """How an alert has behaved: over ``days`` days, in the clusters that were looked at.
 

@@ -14,11 +14,11 @@ from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.errors import AuthFailed
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.alert_intake import AlertIntake, IntakeFull
-from aiops_mcp.fleet.alert_looks import SILENT_SWITCH
 from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.webhook_secrets import WebhookSecrets
+from aiops_mcp.models.alerts import SILENT_SWITCH
 from aiops_mcp.models.cluster import ClusterEndpoints
 from aiops_mcp.models.events import EventType
 from aiops_mcp.settings import Settings
