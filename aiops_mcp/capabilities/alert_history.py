@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.alerts_digest import place_of
 from aiops_mcp.capabilities.clusters import OneCluster, clusters
+from aiops_mcp.capabilities.digesting import PageNumber, PageSize
 from aiops_mcp.context import Context
 from aiops_mcp.errors import CredentialsNotFound, InputError
 from aiops_mcp.models.alerts import Alert, AlertSeverity, span_text
@@ -22,8 +23,8 @@ class HistoryQuery(Input):
     severity: Annotated[AlertSeverity | None, Field(description="Only these")] = None
     start_time: When = Field(default="-7d", validation_alias=AliasChoices("start_time", "from"))
     end_time: When = Field(default="now", validation_alias=AliasChoices("end_time", "to"))
-    page: int = Field(default=1, ge=1, le=1_000_000)
-    page_size: int = Field(default=20, ge=1, le=100)
+    page: PageNumber = 1
+    page_size: PageSize = 20
 
 
 class AlertHistoryPage(Page[Alert]):

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from aiops_mcp.capabilities.alerts import alerts
-from aiops_mcp.capabilities.digesting import Cursor, Limit, call_of, coverage_line, cursor_start
+from aiops_mcp.capabilities.digesting import (
+    Cursor,
+    Limit,
+    PageNumber,
+    PageSize,
+    call_of,
+    coverage_line,
+    cursor_start,
+)
 from aiops_mcp.capabilities.digesting import more_line as line_of_more
 from aiops_mcp.capabilities.metrics import metrics
 from aiops_mcp.context import Context
@@ -23,8 +31,6 @@ from aiops_mcp.models.rules import FleetRule, FleetTarget, RuleFault, RuleFindin
 from aiops_mcp.operation import Clusters, Input
 
 ItemT = TypeVar("ItemT")
-PageNumber = Annotated[int, Field(ge=1, le=1_000_000)]
-PageSize = Annotated[int, Field(ge=1, le=100)]
 
 
 class RuleQuery(Input):

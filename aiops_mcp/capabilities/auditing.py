@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from aiops_mcp.capabilities.digesting import PageNumber, PageSize
 from aiops_mcp.capabilities.server import server
 from aiops_mcp.context import Context
 from aiops_mcp.models.audit import AuditFilter, AuditRecord
@@ -16,15 +17,15 @@ class AuditInput(Input):
     """Filters; what is not given does not matter."""
 
     subject: str | None = Field(default=None, description="Who asked")
-    operation: str | None = None
+    operation: str | None = Field(default=None, description="Its name, such as query_metrics")
     surface: str | None = Field(default=None, description="mcp, rest or cli")
     effect: Effect | None = Field(default=None, description="read, write or destroy")
     outcome: str | None = Field(default=None, description="OK, or an error's code")
     trace_id: str | None = Field(default=None, description="Of the request")
     since: Annotated[Timestamp | None, Field(description="Records from then on")] = None
     until: Annotated[Timestamp | None, Field(description="Records before then")] = None
-    page: int = Field(default=1, ge=1, le=100_000)
-    page_size: int = Field(default=20, ge=1, le=100)
+    page: PageNumber = 1
+    page_size: PageSize = 20
 
 
 class AuditPage(Page[AuditRecord], Entity):

@@ -11,7 +11,7 @@ from aiops_mcp.capabilities.clusters_digest import (
     digest_clusters,
     troubled,
 )
-from aiops_mcp.capabilities.digesting import call_text
+from aiops_mcp.capabilities.digesting import PageNumber, PageSize, call_text
 from aiops_mcp.context import Context
 from aiops_mcp.errors import PermissionDenied
 from aiops_mcp.fleet.listing import ClusterFilter, filter_clusters, page_of
@@ -44,8 +44,8 @@ class ClusterList(Input):
         bool | None, Field(description="With, or without network functions (CNF)")
     ] = None
     label: Annotated[tuple[str, ...], Field(description="key=value; all must match")] = ()
-    page: Annotated[int, Field(description="From 1", ge=1)] = 1
-    page_size: Annotated[int, Field(description="Clusters a page", ge=1, le=100)] = 20
+    page: PageNumber = 1
+    page_size: PageSize = 20
 
 
 class ClusterPage(Page[Cluster]):

@@ -31,6 +31,8 @@ LONGEST_CALL = 60
 
 Format = Annotated[ResponseFormat, Field(description="detailed adds columns and raw points")]
 Limit = Annotated[int, Field(description="Rows at most", ge=1, le=200)]
+PageNumber = Annotated[int, Field(description="From 1", ge=1, le=1_000_000)]
+PageSize = Annotated[int, Field(description="Entries a page", ge=1, le=100)]
 Cursor = Annotated[str, Field(description="Of the previous answer's more", max_length=64)]
 
 

@@ -61,15 +61,25 @@ def test_the_tools_promised_are_offered() -> None:
         *("list_clusters", "get_cluster_status", "get_fleet_summary"),
         *("register_cluster", "update_cluster", "remove_cluster", "refresh_cluster"),
         *("query_metrics", "find_metrics", "get_metric_labels", "list_alerts"),
+        *("check_alert_rules", "list_silences", "create_silence", "expire_silence"),
+        *("query_logs", "get_log_labels", "search_traces", "get_trace"),
+        *("find_resources", "get_resource", "list_events", "get_pod_logs"),
+        *("list_unhealthy", "get_changes", "compare_clusters"),
         *("get_gpu_nodes", "get_gpu_processes", "get_gpu_summary"),
+        *("get_gpu_health", "get_gpu_waste", "get_model_servers"),
+        *("get_cnf_workloads", "get_ptp_status", "get_dpdk_stats", "get_sriov_status"),
     }
 
 
 async def test_the_tool_list_costs_little() -> None:
     tools = await listed(allow_write=True)
     size = len(json.dumps({"tools": tools}, separators=(",", ":"), ensure_ascii=False).encode())
-    assert size / BYTES_PER_TOKEN < 6_000
-    assert len(tools) <= 25
+    assert size / BYTES_PER_TOKEN < 10_000
+    assert len(tools) <= 36
+    reading = [tool for tool in tools if tool["annotations"]["readOnlyHint"]]
+    size = len(json.dumps({"tools": reading}, separators=(",", ":"), ensure_ascii=False).encode())
+    assert size / BYTES_PER_TOKEN < 8_300
+    assert size / BYTES_PER_TOKEN / len(reading) < 270
 
 
 async def test_strict_servers_take_every_tool() -> None:

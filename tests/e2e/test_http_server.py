@@ -141,7 +141,7 @@ async def test_tokens_are_asked_for(serve, aiops, tmp_path: Path) -> None:
             async with fastmcp.Client(f"{server.url}/mcp", auth="wrong"):
                 pass
         async with fastmcp.Client(f"{server.url}/mcp", auth="a-viewer-token-for-tests") as client:
-            assert len(await client.list_tools()) == 11
+            assert len(await client.list_tools()) == 31
         written = server.log.read_text()
     assert "token-for-test" not in written
 

@@ -56,6 +56,28 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("get_gpu_nodes", {"response_format": "detailed", "limit": 3}),
     ("get_gpu_processes", {"limit": 5}),
     ("get_gpu_summary", {}),
+    ("get_gpu_health", {}),
+    ("get_gpu_waste", {}),
+    ("get_model_servers", {}),
+    ("get_cnf_workloads", {"cnf_type": "UPF"}),
+    ("get_ptp_status", {}),
+    ("get_dpdk_stats", {"cluster": "edge-berlin", "pod_name": "upf-0"}),
+    ("get_sriov_status", {"clusters": ["edge-munich"]}),
+    ("check_alert_rules", {"clusters": ["fleet-hub"]}),
+    ("list_silences", {}),
+    ("query_logs", {"query": '{namespace="shop"}', "clusters": ["prod-virginia"]}),
+    (
+        "query_logs",
+        {"query": 'sum(count_over_time({app="cart"}[5m]))', "clusters": ["prod-virginia"]},
+    ),
+    ("get_log_labels", {"clusters": ["prod-virginia"]}),
+    ("find_resources", {"kind": "pods", "namespace": "shop", "limit": 5}),
+    ("get_resource", {"cluster": "fleet-hub", "kind": "Node", "name": "fleet-hub-cp-0"}),
+    ("list_events", {"clusters": ["prod-frankfurt"]}),
+    ("get_pod_logs", {"cluster": "edge-berlin", "pod": "upf-0"}),
+    ("list_unhealthy", {}),
+    ("get_changes", {"clusters": ["prod-frankfurt"]}),
+    ("compare_clusters", {"clusters": ["prod-frankfurt", "stage-singapore"]}),
     ("search_traces", {}),
     ("search_traces", {"service_name": "pay*", "tags": {"status": "error"}, "limit": 3}),
     ("search_traces", {"service_name": "paiment"}),
@@ -188,6 +210,33 @@ async def test_a_change_in_two_steps_and_in_one(
             assert done.structured_content == by_rest[name]
 
 
+async def test_a_silence_is_planned_made_and_ended(app: App, rest: httpx2.AsyncClient) -> None:
+    wanted = {
+        "clusters": ["fleet-hub"],
+        "matchers": ["alertname=Watchdog"],
+        "duration": "1h",
+        "comment": "a test of silences",
+    }
+    async with Client(mcp_server(OpenApp(app), app.settings)) as client:
+        plan = (await client.call_tool("create_silence", wanted)).structured_content
+        assert "Watchdog" in json.dumps(plan)
+        assert (await rest.get("/api/v1/silences")).json()["silences"] == []
+        handle = _handle(plan)
+        await client.call_tool("create_silence", {**wanted, "apply": handle})
+        [silence] = (await rest.get("/api/v1/silences")).json()["silences"]
+        assert silence["cluster_name"] == "fleet-hub"
+        assert silence["created_by"] == "local (aiops)"
+        again = await client.call_tool(
+            "create_silence", {**wanted, "apply": handle}, raise_on_error=False
+        )
+        assert again.is_error  # a handle works once
+        which = {"silences": [silence["id"]]}
+        plan = (await client.call_tool("expire_silence", which)).structured_content
+        await client.call_tool("expire_silence", {**which, "apply": _handle(plan)})
+        [ended] = (await rest.get("/api/v1/silences?state=EXPIRED")).json()["silences"]
+        assert ended["id"] == silence["id"]
+
+
 def _handle(plan: dict[str, Any]) -> str:
     """The one-time handle, as a model reads it off the plan."""
     return plan["more"].partition("apply=")[2].split()[0]
@@ -195,6 +244,7 @@ def _handle(plan: dict[str, Any]) -> str:
 
 async def test_every_tool_with_a_route_is_asked() -> None:
     asked = {name for name, _ in CALLS} | {"register_cluster", "update_cluster", "remove_cluster"}
+    asked |= {"create_silence", "expire_silence"}
     # A refresh measures: two of them never take the same number of milliseconds.
     assert {name for name, operation in TOOLS.items() if operation.routes} - asked == {
         "refresh_cluster"
