@@ -34,7 +34,6 @@ def start_tracing(endpoint: str, *, version: str) -> Callable[[], None]:
 
     ``endpoint`` is a collector's root such as ``http://127.0.0.1:4318``, or its traces URL.
     """
-    from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -45,7 +44,6 @@ def start_tracing(endpoint: str, *, version: str) -> Callable[[], None]:
         resource=Resource.create({"service.name": "aiops-mcp", "service.version": version})
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=5)))
-    trace.set_tracer_provider(provider)  # for the MCP library's own spans; the first one stays
     _tracing.tracer = provider.get_tracer("aiops_mcp", version)
 
     def end() -> None:
@@ -64,8 +62,23 @@ def span(name: str, **attributes: str | float) -> AbstractContextManager[None]:
 
 @contextmanager
 def _span(name: str, attributes: dict[str, str | float]) -> Generator[None]:
-    with _tracing.tracer.start_as_current_span(name, attributes=attributes):
+    with _started(name, attributes=attributes):
         yield
+
+
+@contextmanager
+def _started(name: str, **more: Any) -> Generator[Any]:
+    """A span that says which kind of error ended it, and not its text: that may quote a secret."""
+    from opentelemetry.trace import Status, StatusCode
+
+    with _tracing.tracer.start_as_current_span(
+        name, record_exception=False, set_status_on_exception=False, **more
+    ) as started:
+        try:
+            yield started
+        except BaseException as error:
+            started.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            raise
 
 
 @contextmanager
@@ -84,9 +97,7 @@ def request_span(
             yield trace_id
             return
         parent = _remote(trace_id, matched[2], matched[3]) if matched and continued else None
-        with _tracing.tracer.start_as_current_span(
-            name, context=parent, attributes=attributes
-        ) as started:
+        with _started(name, context=parent, attributes=attributes) as started:
             yield f"{started.get_span_context().trace_id:032x}"
     finally:
         current_trace_flags.reset(flags)

@@ -18,11 +18,12 @@ READY_SECONDS = 15.0
 class RedisServer:
     """A Redis without persistence; ``stop`` forgets everything, ``pause`` only stops answering."""
 
-    def __init__(self, folder: Path, *, keep: bool = False) -> None:
+    def __init__(self, folder: Path, *, keep: bool = False, password: str = "") -> None:
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}"
         self._folder = folder
         self._options = ["--appendonly", "yes", "--appendfsync", "always"] if keep else []
+        self._options += ["--requirepass", password] if password else []
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -41,9 +42,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*, keep: bool = False) -> Iterator[RedisServer]:
+def redis_server(*, keep: bool = False, password: str = "") -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(Path(folder), keep=keep)
+        server = RedisServer(Path(folder), keep=keep, password=password)
         server.start()
         try:
             yield server

@@ -5,10 +5,16 @@ from typing import Protocol
 
 from aiops_mcp.events.log import EventLog
 from aiops_mcp.models.events import Event, Notice
+from aiops_mcp.redaction import clean_json
 
 Listener = Callable[[Event], Awaitable[None]]
 NoticeListener = Callable[[Notice], None]
 Unsubscribe = Callable[[], None]
+
+
+def without_secrets(event: Event) -> Event:
+    """The event as it may be told, kept and passed on: a label or a message may hold a token."""
+    return event.model_copy(update={"payload": clean_json(event.payload)})
 
 
 class EventBus(Protocol):

@@ -7,7 +7,7 @@ listener. A failing listener is logged and goes on with the next event.
 import asyncio
 import logging
 
-from aiops_mcp.events.bus import Listener, NoticeListener, Unsubscribe
+from aiops_mcp.events.bus import Listener, NoticeListener, Unsubscribe, without_secrets
 from aiops_mcp.events.log import EventLog
 from aiops_mcp.models.events import Event, Notice, NoticeKind
 
@@ -35,7 +35,7 @@ class MemoryBus:
         return self._dropped_by_gone + living
 
     async def publish(self, event: Event) -> None:
-        self.deliver(event)
+        self.deliver(without_secrets(event))
 
     def deliver(self, event: Event, sequence: str | None = None) -> None:
         """Keep an event in the log, by its number where it has one, and hand it out."""

@@ -19,7 +19,7 @@ import orjson
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from aiops_mcp.events.bus import Listener, NoticeListener, Unsubscribe
+from aiops_mcp.events.bus import Listener, NoticeListener, Unsubscribe, without_secrets
 from aiops_mcp.events.log import EventLog, read_sequence
 from aiops_mcp.events.memory import MemoryBus
 from aiops_mcp.events.redis_wire import ALL, CONTROL, Entry, EventStore
@@ -83,6 +83,7 @@ class RedisBus:
         return len(self._pending)
 
     async def publish(self, event: Event) -> None:
+        event = without_secrets(event)
         self.start()
         at_once = not self.connected and self._ever_tried_in_vain
         if at_once:

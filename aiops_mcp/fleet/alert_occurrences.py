@@ -5,7 +5,7 @@ pair. Their starts differ by seconds, messages come late or twice. Sightings who
 are one occurrence; it fires once and resolves once, whoever told of it first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -14,6 +14,7 @@ from aiops_mcp.backends.alertmanager import occurrence_id
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.events import Event, EventType
+from aiops_mcp.redaction import clean_json
 from aiops_mcp.storage.alert_history import End, OccurrenceRecord
 
 SLACK = timedelta(minutes=2)
@@ -165,8 +166,8 @@ def record_of(alert: Alert, *, seen_at: datetime) -> OccurrenceRecord:
         last_seen_at=max(seen_at, alert.starts_at),
         alertname=_text(alert.alertname)[:LONGEST_NAME],
         severity=alert.severity.value,
-        labels={_text(name): _text(value) for name, value in alert.labels.items()},
-        annotations={_text(name): _text(value) for name, value in alert.annotations.items()},
+        labels=_told(alert.labels),
+        annotations=_told(alert.annotations),
         generator_url=None if alert.generator_url is None else _text(alert.generator_url),
     )
 
@@ -191,6 +192,11 @@ def alert_of(record: OccurrenceRecord, cluster: Cluster) -> Alert:
 
 def _text(text: str) -> str:
     return text.replace("\x00", "")
+
+
+def _told(texts: Mapping[str, str]) -> dict[str, str]:
+    """Labels or annotations as they may be kept: a secret in one is not written to the disk."""
+    return {_text(name): _text(value) for name, value in clean_json(texts).items()}
 
 
 def alert_event(kind: EventType, alert: Alert, at: datetime) -> Event:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from aiops_mcp.models.digest import Cell, Digest, fenced
-from aiops_mcp.surfaces.redaction import clean_json, clean_text, is_plain_name
+from aiops_mcp.redaction import clean_json, clean_text, is_plain_name
 
 BYTES_PER_TOKEN = 3.6
 TOKEN_BUDGET = 8_000

@@ -17,9 +17,9 @@ from pydantic import PrivateAttr
 
 from aiops_mcp.errors import AiopsError
 from aiops_mcp.models.principal import Principal
+from aiops_mcp.redaction import clean_text
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
 from aiops_mcp.surfaces.prompts import Prompt
-from aiops_mcp.surfaces.redaction import clean_text
 
 Completer = Callable[[str, Mapping[str, str], Principal], Awaitable[Sequence[str]]]
 """``(what was typed, other arguments, who asks)`` to names; best first, any number."""

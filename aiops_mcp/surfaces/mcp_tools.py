@@ -16,13 +16,13 @@ from aiops_mcp.errors import AiopsError, InputError
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Call, Effect, Input, Invoke, Operation, Progress
+from aiops_mcp.redaction import clean_json, clean_text
 from aiops_mcp.surfaces.arguments import parse_arguments
 from aiops_mcp.surfaces.guard import digest_payload, guard
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
 from aiops_mcp.surfaces.mcp_confirm import confirmed
 from aiops_mcp.surfaces.mcp_plan import OneTimeHandles
 from aiops_mcp.surfaces.mcp_schema import ANSWER_SCHEMA, input_schema, is_two_step
-from aiops_mcp.surfaces.redaction import clean_json, clean_text
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_mcp.surfaces.redaction import clean_json, clean_text
+from aiops_mcp.redaction import clean_json, clean_text
 
 S = "s3cr3tValue9X7"
 B64 = base64.b64encode(S.encode()).decode()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiops_mcp.surfaces.redaction import (
+from aiops_mcp.redaction import (
     clean_json,
     clean_text,
     is_sensitive_name,
