@@ -263,14 +263,15 @@ def output_options_first(arguments: Sequence[str]) -> list[str]:
     return [*chosen, *others, *arguments[end:]]
 
 
-def main() -> None:
-    """The entry point of the `aiops` command."""
+def register() -> None:
+    """Add the commands of all areas, which are loaded only when a command is run."""
     from agents import (
         cli_alerts,
         cli_clusters,
         cli_cnf,
         cli_gpu,
         cli_kubernetes,
+        cli_logs,
         cli_servers,
         cli_traces,
         cli_watch,
@@ -282,8 +283,14 @@ def main() -> None:
     cli_kubernetes.register(app)
     cli_cnf.register(app)
     cli_gpu.register(gpu_app)
+    cli_logs.register(app)
     cli_traces.register(app)
     cli_watch.register(app)
+
+
+def main() -> None:
+    """The entry point of the `aiops` command."""
+    register()
     # A closed pipe (| head) is the reader's choice, not an error.
     try:
         app(output_options_first(sys.argv[1:]))

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from uuid import uuid4
 from aiops_mcp import __version__
 from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
 from aiops_mcp.background import Leases, start_background
+from aiops_mcp.capabilities.logs import moment_ns
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import ToolExecutionFailed
 from aiops_mcp.events.bus import LiveBus
@@ -44,6 +45,7 @@ from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
 from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
 from aiops_mcp.fleet.watcher import Watcher
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.operation import Call, Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
@@ -54,6 +56,7 @@ from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.surfaces.guard import clean, guard_json
+from aiops_mcp.surfaces.log_tail import TailQuestion
 from aiops_mcp.surfaces.stream_hub import StreamHub
 from aiops_mcp.tracing import start_tracing
 
@@ -96,6 +99,22 @@ class App:
         digest = clean(found.digest(request, answer))
         call.receipt.delivered(digest.text().encode())
         return digest
+
+    async def tail_logs(
+        self, question: TailQuestion, principal: Principal
+    ) -> AsyncGenerator[TailItem]:
+        """New lines as they come. Errors as of `FleetLogs.tail`, and of a start that is no time."""
+        items = self.context.logs.tail(
+            question.query,
+            selection=question.clusters,
+            principal=principal,
+            start=moment_ns(self.context, question.start, "start"),
+            backlog=question.limit,
+            tenant=question.tenant,
+        )
+        async with aclosing(items):
+            async for item in items:
+                yield item
 
     async def check_stale_clusters(self) -> None:
         """Check and discover what nobody has looked at lately, for commands without a server."""

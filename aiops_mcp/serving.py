@@ -25,6 +25,7 @@ from aiops_mcp.surfaces.gate import Gate
 from aiops_mcp.surfaces.gateway_metrics import GatewayMetrics
 from aiops_mcp.surfaces.health import Health, Probe, health_routes
 from aiops_mcp.surfaces.identity import identity_routes
+from aiops_mcp.surfaces.log_tail import log_tail_route
 from aiops_mcp.surfaces.mcp import http_part
 from aiops_mcp.surfaces.middleware import gateway
 from aiops_mcp.surfaces.openapi import openapi_document, openapi_route
@@ -105,6 +106,7 @@ def http_application(app: App) -> HttpApplication:
             *health_routes(health, gate, metrics, version=__version__),
             *identity_routes(app.operations, gate),
             stream_route(app.hub, gate, app.context.clock),
+            log_tail_route(app.tail_logs, gate),
             openapi_route(document),
             *docs_routes(),
         ],

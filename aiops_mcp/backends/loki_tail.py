@@ -38,6 +38,9 @@ _PONG_SECONDS = 30.0
 _WAITING_FRAMES = 8
 _SERVER_FAILED = 1011
 
+OPENED = TailFrame(())
+"""The first frame of each connection, which Loki does not send: it says that one is open."""
+
 Put = Callable[[TailFrame], Awaitable[None]]
 Connect = Callable[[int | None, Put], Awaitable[None]]
 """One connection from a nanosecond on (None: from now); returns when the server ends it."""
@@ -81,7 +84,8 @@ async def _pump(
 
     async def put(frame: TailFrame) -> None:
         nonlocal last, failures
-        failures = 0
+        if frame.streams or frame.dropped:
+            failures = 0
         newest = max((line.ns for each in frame.streams for line in each.lines), default=None)
         if newest is not None:
             last = newest + 1 if last is None else max(last, newest + 1)
@@ -130,6 +134,7 @@ async def listen(http: HttpClient, path: str, params: Params, put: Put, *, timeo
                 response=response,
             )
             async with session:
+                await put(OPENED)
                 fault = await _receive(session, http, put)
     except WebSocketUpgradeError as error:  # in process, a refusal comes as this
         refused = error.response

@@ -115,7 +115,7 @@ async def get_log_labels(context: Context, request: LogLabels) -> LogNames:
         selection=request.clusters,
         principal=context.principal,
         query=request.query,
-        within=LogRange(start=_moment(context, request.start_time, "start_time")),
+        within=LogRange(start=moment_ns(context, request.start_time, "start_time")),
         progress=context.call.progress,
     )
 
@@ -143,8 +143,8 @@ async def list_log_label_values(context: Context, request: LogLabelValues) -> Lo
         principal=context.principal,
         query=request.query,
         within=LogRange(
-            start=_moment(context, request.start_time, "start_time"),
-            end=_moment(context, request.end_time, "end_time"),
+            start=moment_ns(context, request.start_time, "start_time"),
+            end=moment_ns(context, request.end_time, "end_time"),
             tenant=request.tenant,
         ),
         progress=context.call.progress,
@@ -152,8 +152,8 @@ async def list_log_label_values(context: Context, request: LogLabelValues) -> Lo
 
 
 async def _query(context: Context, request: LogQuery, *, as_range: bool) -> LogAnswer:
-    start = _moment(context, request.start_time, "start_time")
-    end = _moment(context, request.end_time, "end_time")
+    start = moment_ns(context, request.start_time, "start_time")
+    end = moment_ns(context, request.end_time, "end_time")
     if as_range and start is None:
         start = (to_ns(context.clock()) if end is None else end) - 3600 * SECOND
     return await context.logs.query(
@@ -173,8 +173,12 @@ async def _query(context: Context, request: LogQuery, *, as_range: bool) -> LogA
     )
 
 
-def _moment(context: Context, text: str | None, field: str) -> int | None:
-    """Nanoseconds of a moment as it was written; nine digits are kept."""
+def moment_ns(context: Context, text: str | None, field: str) -> int | None:
+    """Nanoseconds of a moment as it was written; nine digits are kept.
+
+    Raises:
+        InputError: it cannot be read as a time.
+    """
     if text is None:
         return None
     try:

@@ -141,7 +141,7 @@ def _warnings(
         f"{one.cluster.name}: {text}"
         for one in answer.succeeded()
         if one.value is not None
-        for text in one.value.warnings
+        for text in (*one.value.warnings, *one.value.remarks)
     ]
     more = [f"and {len(said) - MAX_WARNINGS} more warnings"] if len(said) > MAX_WARNINGS else []
     partial = [PARTIAL_RESULTS] if coverage.failures else []

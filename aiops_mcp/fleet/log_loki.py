@@ -22,13 +22,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LogsTold:
-    """What one cluster told: lines, or a metric's series."""
+    """What one cluster told: lines, or a metric's series.
+
+    ``warnings`` say what is missing, ``remarks`` how the question was understood.
+    """
 
     source: LogSource
     lines: ClusterLines
     series: tuple[Series, ...] = ()
     result_type: ResultType | None = None
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def level_matchers(selector: Selector) -> tuple[Matcher, ...]:
 def only_namespace(selector: Selector) -> str | None:
     """The one namespace that a selector names, if it does."""
     for one in selector.matchers:
-        if _canonical(one.name) == "namespace" and one.op == "=" and one.value:
+        if canonical(one.name) == "namespace" and one.op == "=" and one.value:
             return one.value
     return None
 
@@ -112,13 +112,14 @@ def _fits(log: PodLog, matchers: Sequence[Matcher]) -> bool:
 
 
 def _values(log: PodLog, name: str) -> frozenset[str]:
-    known = log.names.get(_canonical(name))
+    known = log.names.get(canonical(name))
     if known is not None:
         return known
     return log.names.get(f"label:{_LABELS_PREFIX.sub('', name)}", frozenset())
 
 
-def _canonical(name: str) -> str:
+def canonical(name: str) -> str:
+    """Which of a pod's facts a label is meant to be, whatever its collector calls it."""
     if _LABELS_PREFIX.match(name):
         return name
     return _ALIASES.get(_PREFIX.sub("", name), name)

@@ -17,6 +17,6 @@ async def pod_label_values(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Values of a label over the pods that ``query`` (a selector) means, or all of them."""
     selector = parse_selector(query) if query else Selector(())
-    logs = pod_logs_of(await client.list("v1/pods"), selector, cluster.name)
+    logs = pod_logs_of(await client.list("pods"), selector, cluster.name)
     values = {log.stream[label] for log in logs if label in log.stream}
     return tuple(sorted(values)), []

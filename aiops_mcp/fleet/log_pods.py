@@ -71,7 +71,7 @@ class PodQuery:
 
     async def logs(self, client: "KubernetesClient") -> list[PodLog]:
         """The containers it means, those with trouble first; some may not have run yet."""
-        pods = await client.list("v1/pods", namespace=self.namespace)
+        pods = await client.list("pods", namespace=self.namespace)
         return pod_logs_of(pods, self.selector, self.cluster)
 
 

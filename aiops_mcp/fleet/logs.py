@@ -5,15 +5,17 @@ tail in `log_tail`. Knows no surface.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aiops_mcp.errors import LokiNotAvailable
+from aiops_mcp.errors import BackendRefused, InputError, LokiNotAvailable
 from aiops_mcp.fleet import log_cost
-from aiops_mcp.fleet.access import Access
+from aiops_mcp.fleet.access import Access, address
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.fleet.log_answer import LogAsked, log_answer, names_answer, source_of
+from aiops_mcp.fleet.log_labels import real_name, translate
 from aiops_mcp.fleet.log_loki import (
     LogsTold,
     Wanted,
@@ -25,10 +27,11 @@ from aiops_mcp.fleet.log_loki import (
 from aiops_mcp.fleet.log_merge import Place, read_place
 from aiops_mcp.fleet.log_pod_names import POD_LABELS, pod_label_values
 from aiops_mcp.fleet.log_pods import Bounds, PodQuery, check_pods_can, pod_lines
+from aiops_mcp.fleet.log_tail import TailWanted, tail
 from aiops_mcp.fleet.selection import Selection
-from aiops_mcp.logql import to_text
-from aiops_mcp.models.logs import LogAnswer, LogDirection, LogNames, LogSource
-from aiops_mcp.models.nanoseconds import SECOND
+from aiops_mcp.logql import LogQuery, parse, to_text
+from aiops_mcp.models.logs import LogAnswer, LogDirection, LogNames, LogSource, TailItem
+from aiops_mcp.models.nanoseconds import SECOND, to_ns
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Progress, no_progress
 from aiops_mcp.settings import Settings
@@ -97,9 +100,12 @@ class FleetLogs:
         async def ask(access: Access) -> LogsTold:
             if source_of(access.cluster) is LogSource.LOKI:
                 client = await access.loki()
+                said = translate(question.node, await self._labels_of(access, within.tenant))
+                here = replace(wanted, query=to_text(said.query)) if said.remarks else wanted
                 if question.is_metric:
-                    return await loki_series(client, wanted, None if is_instant else step, timeout)
-                return await loki_lines(client, wanted, timeout)
+                    told = await loki_series(client, here, None if is_instant else step, timeout)
+                    return replace(told, series=said.back(told.series), remarks=said.remarks)
+                return replace(await loki_lines(client, here, timeout), remarks=said.remarks)
             lines = PodQuery(
                 check_pods_can(question.node, access.cluster.name), access.cluster.name
             )
@@ -141,12 +147,14 @@ class FleetLogs:
 
         async def ask(access: Access) -> tuple[tuple[str, ...], list[str]]:
             if source_of(access.cluster) is LogSource.LOKI:
+                known = await self._labels_of(access, within.tenant) if label or query else ()
+                selector = translate(parse(query), frozenset(known)).query if query else None
                 return await loki_names(
                     await access.loki(),
-                    label,
+                    label and real_name(label, known),
                     start=span.start,
                     end=span.end,
-                    query=query,
+                    query=None if selector is None else to_text(selector),
                     tenant=within.tenant,
                 )
             if label is None:
@@ -168,6 +176,74 @@ class FleetLogs:
         )
         answer.raise_if_nobody_answered()
         return names_answer(answer)
+
+    async def tail(
+        self,
+        query: str,
+        *,
+        selection: Sequence[str] = (),
+        principal: Principal,
+        start: int | None = None,
+        backlog: int = 10,
+        tenant: str | None = None,
+    ) -> AsyncGenerator[TailItem]:
+        """New lines of the chosen clusters as they come, from ``start`` (nanoseconds) or now on.
+
+        Clusters that are known to be away are followed too, once they are back. Ends only when
+        every cluster has refused the query.
+
+        Raises:
+            InvalidLogql, QueryTooExpensive, ClusterNotFound; InputError: a metric query.
+        """
+        question = log_cost.read_question(query)
+        if not isinstance(question.node, LogQuery):
+            raise InputError(
+                "A metric query cannot be followed, only lines can.",
+                "Follow the selector alone, or ask the metric again and again.",
+                details={"field": "query"},
+            )
+        log_cost.check_selectors(question, 0.0, self._settings)
+        chosen = await self._fleet.choose(selection, principal)
+        wanted = TailWanted(
+            question.text,
+            question.node,
+            to_ns(self._clock()) if start is None else start,
+            backlog,
+            tenant,
+            self._settings.log_max_pods,
+        )
+        accesses = [self._fleet.clients.access(cluster) for cluster in chosen.all]
+
+        async def words(access: Access) -> str:
+            said = translate(wanted.node, await self._labels_of(access, tenant))
+            return to_text(said.query) if said.remarks else wanted.query
+
+        items = tail(accesses, wanted, words=words, most_waiting=self._settings.log_tail_queue)
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+    async def _labels_of(self, access: Access, tenant: str | None) -> frozenset[str]:
+        """The names of a Loki's labels; none where it does not say, and nothing is translated."""
+        end = to_ns(self._clock())
+
+        async def load() -> frozenset[str]:
+            client = await access.loki()
+            start = end - int(LABELS_SECONDS * SECOND)
+            names, _ = await loki_names(
+                client, None, start=start, end=end, query=None, tenant=tenant
+            )
+            return frozenset(names)
+
+        try:
+            return await self._fleet.cache.get(
+                (access.cluster.id.int, address(access.cluster), BACKEND, "label names", tenant),
+                load,
+                ttl=self._settings.ttl_labels,
+                size=lambda names: 100 * len(names),
+            )
+        except BackendRefused:
+            return frozenset()
 
     async def _judge(
         self,

@@ -84,3 +84,36 @@ class LogNames(Entity):
     clusters: dict[str, int]
     coverage: Coverage
     warnings: tuple[str, ...] = ()
+
+
+class TailStatus(StrEnum):
+    """How a live tail stands with one cluster; a FAILED one is not tried again."""
+
+    FOLLOWING = "FOLLOWING"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+
+
+class TailSource(Entity):
+    """A cluster of a live tail: followed, lost for now, or given up."""
+
+    cluster_id: UUID
+    cluster_name: str
+    source: LogSource
+    status: TailStatus
+    error: str | None = None
+
+
+class TailLines(Entity):
+    """Lines of a live tail that came since the last ones, oldest first."""
+
+    entries: tuple[LogEntry, ...]
+
+
+class TailDropped(Entity):
+    """So many lines were left out of a live tail, because the reader or a Loki was too slow."""
+
+    count: int
+
+
+TailItem = TailLines | TailDropped | TailSource

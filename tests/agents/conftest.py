@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents import cli, cli_alerts, cli_clusters, cli_servers
+from agents import cli
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ Aiops = Callable[..., Ended]
 
 @pytest.fixture(scope="session", autouse=True)
 def _commands() -> None:
-    cli_clusters.register(cli.clusters_app)
-    cli_alerts.register(cli.alerts_app)
-    cli_servers.register(cli.app)
+    cli.register()
 
 
 @pytest.fixture
