@@ -214,6 +214,17 @@ def alert_polling(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def log_merge(*, quick: bool) -> list[Figure]:
+    import log_merge as bench
+
+    lines = 50_000 if quick else 200_000
+    merged = max(bench.lines_per_second(lines) for _ in range(3))
+    return [
+        at_least("lines through merge and folding", merged, "/s", bench.MIN_LINES_PER_SECOND),
+        Figure("lines sorted into patterns", bench.patterns_per_second(lines // 4), "/s"),
+    ]
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -241,6 +252,7 @@ BENCHMARKS = {
     "questions": Benchmark(questions, "five naive questions, in tokens"),
     "start": Benchmark(start, "first tools/list, and --help"),
     "traces": Benchmark(trace_summary, "a trace of 5,000 spans summed up"),
+    "logs": Benchmark(log_merge, "log lines through merge, folding and patterns"),
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
