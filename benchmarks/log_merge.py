@@ -33,12 +33,17 @@ def found(lines: int) -> list[tuple[Cluster, ClusterLines]]:
     return made
 
 
+_LEVELS = ("info", "info", "warn", "error")
+
+
 def _lines(seed: int, count: int) -> list[tuple[int, str, dict[str, str]]]:
     return [
         (
             _START + number * 1_000_000 + seed,
-            f'time={number} level={("info", "info", "warn", "error")[number % 4]} msg="request" '
-            f"path=/api/v1/items/{number * 7 % 1000} status=200 took={number % 300}ms",
+            (
+                f'time={number} level={_LEVELS[number % 4]} msg="request" '
+                f"path=/api/v1/items/{number * 7 % 1000} status=200 took={number % 300}ms"
+            ),
             {},
         )
         for number in range(count)

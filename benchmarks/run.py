@@ -22,7 +22,7 @@ from pathlib import Path
 
 import httpx2
 import orjson
-from figures import Figure, at_most, ratio, table
+from figures import Figure, at_least, at_most, ratio, table
 
 _HERE = Path(__file__).resolve().parent
 _LIMIT_SECONDS = 400
