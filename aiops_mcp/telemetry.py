@@ -7,7 +7,7 @@ request it belongs to. Knows no surface and no setting by itself.
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -91,24 +91,43 @@ def _moment(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class JsonFormatter(logging.Formatter):
+def json_formatter() -> logging.Formatter:
     """One JSON object a line: timestamp, level, logger, message, trace_id, extras, exception."""
+    # Only a server that logs JSON needs it.
+    import structlog
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "timestamp": _moment(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if trace_id := current_trace_id.get():
-            line["trace_id"] = trace_id
-        line.update(_extras(record))
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.formatException(record.exc_info)
-        if record.exc_text:
-            line["exception"] = record.exc_text
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    form = structlog.stdlib.ProcessorFormatter
+    return form(
+        foreign_pre_chain=[_facts],
+        processors=[
+            form.remove_processors_meta,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+    )
+
+
+def _facts(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a line says, out of the record it was made from."""
+    record: logging.LogRecord = event["_record"]
+    line: dict[str, Any] = {
+        "timestamp": _moment(record),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": record.getMessage(),
+    }
+    if trace_id := current_trace_id.get():
+        line["trace_id"] = trace_id
+    line.update(_extras(record))
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        line["exception"] = record.exc_text
+    meta = {name: event[name] for name in ("_record", "_from_structlog") if name in event}
+    return {**line, **meta}
+
+
+def _dumps(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -150,7 +169,7 @@ def configure_logging(
         raise ValueError(f"{level!r} is no log level; use DEBUG, INFO, WARNING or ERROR")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(Redaction(secrets))
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.setFormatter(json_formatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
     before, level_before = root.handlers[:], root.level
     root.handlers[:] = [handler]
