@@ -48,6 +48,7 @@ async def test_a_client_of_an_older_protocol(demo) -> None:
             "fleet://clusters/{cluster}",
             "fleet://clusters/{cluster}/alerts",
             "fleet://clusters/{cluster}/gpus",
+            "fleet://traces/{trace_id}/spans",
         }
 
 

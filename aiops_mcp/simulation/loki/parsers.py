@@ -22,6 +22,7 @@ _PAIR = re.compile(r'([^\s="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*)))?')
 _BROKEN = re.compile(r'(?:^|\s)=|="[^"]*$|\S"\S*=')
 _PATH = re.compile(r'\.?([A-Za-z_][A-Za-z0-9_-]*)|\[(\d+)\]|\["([^"]+)"\]')
 _DECODE = json.JSONDecoder(parse_float=str, parse_int=str)
+_TYPED = json.JSONDecoder()
 _DEEPEST = 64
 
 
@@ -43,9 +44,9 @@ def json_step(stage: tree.Json) -> Step:
     return step
 
 
-def _object(row: Row) -> dict[str, Any] | None:
+def _object(row: Row, decode: json.JSONDecoder = _DECODE) -> dict[str, Any] | None:
     try:
-        value: Any = _DECODE.decode(row.line)
+        value: Any = decode.decode(row.line)
     except (ValueError, RecursionError) as error:
         row.fail("JSONParserErr", f"Value looks like object, but can't find closing: {error}")
         return None
@@ -178,7 +179,7 @@ def pattern_step(pattern: str) -> Step:
 
 def unpack_step(row: Row) -> bool:
     """What promtail's pack stage put together: labels, and the line under ``_entry``."""
-    value = _object(row)
+    value = _object(row, _TYPED)  # only texts are labels, so numbers must not look like one
     for key, inner in (value or {}).items():
         if isinstance(inner, str):
             if key == "_entry":

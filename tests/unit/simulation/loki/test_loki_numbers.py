@@ -183,7 +183,7 @@ def test_nothing_where_nothing_was_and_one_where_absence_was_asked(numbers, stre
     assert numbers(streams, 'count_over_time({app="c"}[10s])', 20) == {}
     assert numbers(streams, 'sum(count_over_time({app="c"}[10s]))', 20) == {}
     absent = 'absent_over_time({app="a", pod=~"1|2"}[4s])'
-    assert numbers(streams, absent, 5, 14, 30) == {("app=a",): [None, None, 1]}
+    assert numbers(streams, absent, 5, 14, 30) == {("app=a",): [None, 1, 1]}
 
 
 def test_an_error_that_is_left_refuses_the_query_unless_it_is_filtered(numbers, laid):
