@@ -16,6 +16,7 @@ from aiops_mcp.surfaces.openapi_schemas import (
     parameter_schema,
     without,
 )
+from aiops_mcp.surfaces.openapi_webhook import WEBHOOK_SECURITY_SCHEMES, webhook_paths
 from aiops_mcp.surfaces.page import open_page
 from aiops_mcp.surfaces.rest import PREFIX, OperationRoute, operation_routes
 from aiops_mcp.surfaces.rest_input import BODY_METHODS
@@ -84,8 +85,12 @@ def openapi_document(
         described = _describe(route, name, names, schemas)
         paths.setdefault(PREFIX + first.path, {})[route.method.lower()] = described
     paths.update(_server_paths())
+    paths.update(webhook_paths())
     components: Schema = {
-        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer"},
+            **WEBHOOK_SECURITY_SCHEMES,
+        },
         "responses": {name: _error(text) for name, text in _ERRORS.values()},
         "headers": _LIMIT_HEADERS,
         "schemas": {**schemas.used_by(paths), "Problem": _PROBLEM},
@@ -114,7 +119,10 @@ def openapi_document(
 _ABOUT = (
     "Where a cluster's id is taken, its name is taken too; `cluster_ids` and `clusters` are the "
     "same field. Lists in a query string are repeated keys or comma-separated. An answer that only "
-    "part of the fleet gave is a 200 whose `coverage` and per-cluster `status` tell who did not."
+    "part of the fleet gave is a 200 whose `coverage` and per-cluster `status` tell who did not.\n"
+    "\nTwo paths are WebSockets, which this document cannot describe: `/ws` brings events as "
+    "they happen (first frame `auth`, then `subscribe`), and `/api/v1/logs/tail?query=…` new log "
+    "lines."
 )
 
 

@@ -35,6 +35,8 @@ def test_every_route_stands_in_it_under_a_name_of_its_own(document, operations):
         "/health/detailed",
         "/metrics",
         "/auth/validate",
+        "/api/v1/alerts/webhook",
+        "/api/v1/alerts/webhook/{cluster}",
     }
     names = [item["operationId"] for path in document["paths"].values() for item in path.values()]
     assert len(names) == len(set(names))
@@ -107,6 +109,20 @@ def test_security_follows_the_server(document, operations):
     assert "security" not in document["paths"]["/metrics"]["get"]
     loopback = openapi_document(operations, version="1", needs_token=False)
     assert loopback["security"] == [{}]
+
+
+def test_the_webhook_has_its_own_secret_and_answers(document):
+    alone = document["paths"]["/api/v1/alerts/webhook"]["post"]
+    named = document["paths"]["/api/v1/alerts/webhook/{cluster}"]["post"]
+    schemes = document["components"]["securitySchemes"]
+    used = {name for choice in alone["security"] for name in choice}
+    assert used == {"webhookBearer", "webhookBasic", "webhookSecret"}
+    assert used < set(schemes)
+    assert schemes["webhookSecret"]["in"] == "header"
+    assert {"202", "400", "401", "413", "429", "503"} <= set(alone["responses"])
+    assert [each["name"] for each in named["parameters"]] == ["cluster"]
+    for path in ("/ws", "/api/v1/logs/tail"):
+        assert path in document["info"]["description"]
 
 
 def test_tags_carry_the_capabilities_descriptions(document):
