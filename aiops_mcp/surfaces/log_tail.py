@@ -146,7 +146,8 @@ def read_question(websocket: WebSocket) -> TailQuestion:
     if not query:
         raise _wrong("query", 'A query is needed, such as {namespace="shop"}.')
     limit = given.get("limit", str(DEFAULT_BACKLOG))
-    if not limit.isdecimal() or int(limit[:9]) > MOST_BACKLOG:
+    # Long ones are not even read: Python refuses to, beyond some thousand digits.
+    if not limit.isdecimal() or len(limit) > 9 or int(limit) > MOST_BACKLOG:
         raise _wrong("limit", f"limit is a number up to {MOST_BACKLOG}.")
     named = [*given.getlist("clusters"), *given.getlist("cluster_ids")]
     return TailQuestion(
@@ -215,10 +216,12 @@ async def _read_all(websocket: WebSocket, admitted: Admitted) -> None:
             await send_frame(websocket, error_frame(error, "INVALID_MESSAGE"))
             continue
         if frame.get("type") == "ping":
-            await send_frame(websocket, {"type": "pong", "timestamp": frame.get("timestamp")})
+            sent = frame.get("timestamp")  # a text or a number; what is nested cannot be told back
+            told = sent if isinstance(sent, str | int | float) else None
+            await send_frame(websocket, {"type": "pong", "timestamp": told})
         elif frame.get("type") == "auth":  # of a client that always says it
-            told = {"status": "authenticated", "client_id": admitted.client_id}
-            await send_frame(websocket, {"type": "auth_response", **told})
+            again = {"status": "authenticated", "client_id": admitted.client_id}
+            await send_frame(websocket, {"type": "auth_response", **again})
         else:
             error = InputError("This stream understands ping only.", "What is followed is its URL.")
             await send_frame(websocket, error_frame(error, "INVALID_MESSAGE"))
