@@ -5,7 +5,7 @@ Each piece is a loop of its own; one that fails is logged and tried again, and n
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from aiops_mcp.storage.leases import LeaseTable
 _log = logging.getLogger(__name__)
 
 PRUNE_EVERY = 3600.0
+PAUSE_AFTER_FAILURE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,33 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
         ours=leases.lease("metrics").held,
     )
     return [
-        asyncio.create_task(metric_watcher.run(), name="metric watcher"),
-        asyncio.create_task(gpu_watcher.run(), name="GPU watcher"),
-        asyncio.create_task(context.watcher.run(), name="health watcher"),
-        asyncio.create_task(context.alerts.watcher.run(), name="alert watcher"),
-        asyncio.create_task(trace_watcher.run(), name="trace watcher"),
-        asyncio.create_task(_prune(context), name="pruning"),
+        asyncio.create_task(keep_running(name, run), name=name)
+        for name, run in (
+            ("metric watcher", metric_watcher.run),
+            ("GPU watcher", gpu_watcher.run),
+            ("health watcher", context.watcher.run),
+            ("alert watcher", context.alerts.watcher.run),
+            ("trace watcher", trace_watcher.run),
+            ("pruning", lambda: _prune(context)),
+        )
     ]
+
+
+async def keep_running(
+    name: str, run: Callable[[], Awaitable[None]], *, pause: float = PAUSE_AFTER_FAILURE
+) -> None:
+    """Run until it ends by itself or is cancelled; what a piece did not expect starts it anew.
+
+    Without this a defect would end the watch without a word until the next restart.
+    """
+    while True:
+        try:
+            await run()
+        except Exception:  # noqa: BLE001 - the watcher's edge: no defect may end it unseen
+            _log.exception("the %s failed and starts again in %g s", name, pause)
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 async def _prune(context: Context) -> None:

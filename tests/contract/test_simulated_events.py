@@ -1,0 +1,89 @@
+"""Every kind of event that a signal gives, out of one running application, as an incident begins.
+
+The clock stands before the incidents until the watchers have looked once, and then jumps past them.
+"""
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aiops_mcp.app import open_app
+from aiops_mcp.models.cluster import ClusterType
+from aiops_mcp.models.events import Event, EventType
+from aiops_mcp.settings import Settings
+
+pytestmark = pytest.mark.timeout(60)
+
+BEGIN = datetime(2026, 3, 10, 14, 30, tzinfo=UTC)
+WANTED = frozenset(
+    {
+        EventType.METRIC_UPDATE,
+        EventType.ALERT_FIRED,
+        EventType.TRACE_RECEIVED,
+        EventType.GPU_UPDATE,
+    }
+)
+
+
+class Clock:
+    """Runs with the real one, from another moment; ``ahead`` is how far it jumped."""
+
+    def __init__(self) -> None:
+        self._started = datetime.now(UTC)
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return BEGIN + self.ahead + (datetime.now(UTC) - self._started)
+
+
+async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> None:
+    clock = Clock()
+    begins = (BEGIN + timedelta(minutes=5)).isoformat()
+    settings = Settings(
+        _env_file=None,
+        home=tmp_path,
+        demo=True,
+        check_timeout=dict.fromkeys(ClusterType, 60.0),
+        demo_incidents=(f"gpu-xid-79@{begins}", f"config-change@{begins}"),
+        watch=("gpus=max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS);threshold=>=79",),
+        watch_every=0.5,
+        gpu_poll_every=0.5,
+        alert_poll_every=0.5,
+        trace_poll_every=0.5,
+    )
+    heard: dict[EventType, list[Event]] = defaultdict(list)
+    something = asyncio.Event()
+
+    async def listen(event: Event) -> None:
+        heard[event.event_type].append(event)
+        something.set()
+
+    async with open_app(settings, watch=True, clock=clock) as opened:
+        opened.bus.subscribe(listen)
+        await asyncio.sleep(3)  # what is not told has no event to wait for
+        assert not any(each.payload.get("xids") for each in heard[EventType.GPU_UPDATE])
+        assert not heard[EventType.METRIC_UPDATE]
+        heard.clear()
+        clock.ahead = timedelta(minutes=15)
+        async with asyncio.timeout(50):
+            while not heard.keys() >= WANTED:
+                something.clear()
+                await something.wait()
+
+    [update, *_] = heard[EventType.METRIC_UPDATE]
+    assert (
+        update.payload.items()
+        >= {
+            "metric_name": "gpus",
+            "value": 79.0,
+            "previous_value": 0.0,
+            "threshold_breached": True,
+        }.items()
+    )
+    assert set(update.payload) >= {"labels", "change_percent"}
+    assert update.cluster_name == "ml-oregon"
+    assert {each.cluster_name for each in heard[EventType.GPU_UPDATE]} == {"ml-oregon"}
+    assert all(each.payload["trace_id"] for each in heard[EventType.TRACE_RECEIVED])
