@@ -27,22 +27,25 @@ MOST_SERIES = 5_000
 _FORM = "Write name=PromQL;threshold=>90 or name=PromQL;change=20%."
 _NAME = re.compile(r"[A-Za-z_][\w:.-]{0,99}")
 _OPTION = re.compile(r";\s*(threshold|change)\s*=\s*([^;]*)\s*$")
-_THRESHOLD = re.compile(r"(>=|<=|>|<)?\s*(-?[0-9.]+(?:[eE][+-]?[0-9]+)?)")
+_THRESHOLD = re.compile(r"(>=|<=|>|<)?\s*(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """``above`` None: no threshold. ``change`` is in percent of the value before."""
+    """``inclusive``: at the threshold is over it. ``change`` is in percent of the value before."""
 
     name: str
     query: str
     threshold: float | None = None
     falling: bool = False
     change: float | None = None
+    inclusive: bool = False
 
     def breached(self, value: float) -> bool:
         if self.threshold is None:
             return False
+        if value == self.threshold:
+            return self.inclusive
         return value < self.threshold if self.falling else value > self.threshold
 
 
@@ -81,20 +84,22 @@ def read_watch(text: str) -> Watch:
     name, equals, query = rest.partition("=")
     if not equals or not _NAME.fullmatch(name.strip()) or not query.strip():
         raise InputError(f"AIOPS_WATCH: {text[:80]!r} has no name and expression.", _FORM)
-    threshold, falling = _read_threshold(options.get("threshold"), text)
+    threshold, sign = _read_threshold(options.get("threshold"), text)
     change = _read_change(options.get("change"), text)
     if threshold is None and change is None:
         raise InputError(f"AIOPS_WATCH: {name.strip()} says neither threshold nor change.", _FORM)
-    return Watch(name.strip(), query.strip(), threshold, falling, change)
+    return Watch(
+        name.strip(), query.strip(), threshold, sign.startswith("<"), change, sign.endswith("=")
+    )
 
 
-def _read_threshold(text: str | None, whole: str) -> tuple[float | None, bool]:
+def _read_threshold(text: str | None, whole: str) -> tuple[float | None, str]:
     if text is None:
-        return None, False
+        return None, ">"
     matched = _THRESHOLD.fullmatch(text)
     if matched is None:
         raise InputError(f"AIOPS_WATCH: the threshold of {whole[:80]!r} is no number.", _FORM)
-    return float(matched[2]), (matched[1] or ">").startswith("<")
+    return float(matched[2]), matched[1] or ">"
 
 
 def _read_change(text: str | None, whole: str) -> float | None:
@@ -115,11 +120,15 @@ def compare(
     told last, so that a slow drift is told too. The first look at a series is where it starts.
     """
     kept: dict[Key, float] = dict(told)
+    if len(kept) >= MOST_SERIES:
+        # Pods come and go: what is gone makes room, or nothing new would ever be watched.
+        present = {_key(sample) for sample in samples}
+        kept = {key: value for key, value in kept.items() if key in present}
     updates: list[Update] = []
     for sample in samples:
         if not isfinite(sample.value):
             continue
-        key = (sample.cluster_id, tuple(sorted(sample.labels.items())))
+        key = _key(sample)
         before = told.get(key)
         if before is None:
             if len(kept) < MOST_SERIES:
@@ -136,6 +145,10 @@ def compare(
         elif watch.change is None:
             kept[key] = sample.value
     return kept, updates
+
+
+def _key(sample: Sample) -> Key:
+    return sample.cluster_id, tuple(sorted(sample.labels.items()))
 
 
 Look = Callable[[Watch], Awaitable[Sequence[Sample]]]

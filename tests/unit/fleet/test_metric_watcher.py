@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from aiops_mcp.errors import ClusterUnreachable, InputError
 from aiops_mcp.events.memory import MemoryBus
-from aiops_mcp.fleet.metric_watcher import MetricWatcher, Sample, Watch, compare, read_watch
+from aiops_mcp.fleet.metric_watcher import (
+    MOST_SERIES,
+    MetricWatcher,
+    Sample,
+    Watch,
+    compare,
+    read_watch,
+)
 from aiops_mcp.models.events import EventType
 
 EAST = UUID(int=1)
@@ -27,7 +34,7 @@ def sample(value: float, **labels: str) -> Sample:
         ('free = node_free{a="b;c=d"} ;threshold=<5e3; change=20%', Watch("free", 'node_free{a="b;c=d"}', 5000.0, True, 20.0)),
         ("up=up==0;change=0.5", Watch("up", "up==0", change=0.5)),
         ("q=x;threshold=90", Watch("q", "x", 90.0)),
-        ("q=x;threshold=<=-1", Watch("q", "x", -1.0, True)),
+        ("q=x;threshold=<=-1", Watch("q", "x", -1.0, True, inclusive=True)),
     ],
 )  # fmt: skip
 def test_how_one_is_written(text: str, watch: Watch) -> None:
@@ -37,7 +44,7 @@ def test_how_one_is_written(text: str, watch: Watch) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "cpu", "=x;change=1%", "a=;change=1%", "a=x", "a=x;threshold=high", "a=x;change=-5%",
-     "a=x;change=0%", "a b=x;change=5%", "a=x;threshold=>>5"],
+     "a=x;change=0%", "a b=x;change=5%", "a=x;threshold=>>5", "a=x;threshold=>1.2.3"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(InputError) as refused:
@@ -52,6 +59,22 @@ def steps(watch: Watch, *values: float) -> list[tuple[float, float, bool]]:
         told, updates = compare(watch, told, [sample(value)])
         found += [(each.previous, each.sample.value, each.breached) for each in updates]
     return found
+
+
+def test_at_an_inclusive_threshold_is_over_it() -> None:
+    assert steps(read_watch("w=x;threshold=>=90"), 80, 90) == [(80, 90, True)]
+    assert steps(read_watch("w=x;threshold=<=10"), 11, 10) == [(11, 10, True)]
+    assert steps(read_watch("w=x;threshold=>90"), 80, 90) == []
+
+
+def test_series_that_are_gone_make_room_for_new_ones() -> None:
+    watch = Watch("w", "x", threshold=90.0)
+    old = [sample(1, pod=f"old-{number}") for number in range(MOST_SERIES)]
+    told, _ = compare(watch, {}, old)
+    told, _ = compare(watch, told, [sample(1, pod="new")])
+    told, updates = compare(watch, told, [sample(91, pod="new")])
+    assert [update.previous for update in updates] == [1]
+    assert len(told) == 1
 
 
 def test_a_threshold_is_told_when_it_is_crossed_either_way() -> None:
