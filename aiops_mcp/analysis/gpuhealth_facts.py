@@ -16,6 +16,7 @@ class Thresholds:
     """Celsius, percent, rows, pages; rates per hour; shares of time 0 to 1."""
 
     temperature: float = 85.0
+    temperature_critical: float = 90.0
     temperature_memory: float = 95.0
     temperature_margin: float = 5.0
     thermal_share: float = 0.01

@@ -18,7 +18,7 @@ from aiops_mcp.models.gpu_health import (
     worst,
 )
 
-_HEAT = frozenset({"hw-thermal", "thermal", "hot", "hot-memory"})
+_HEAT = frozenset({"hw-thermal", "thermal", "too-hot", "hot", "hot-memory"})
 
 
 @dataclass(frozen=True, slots=True)

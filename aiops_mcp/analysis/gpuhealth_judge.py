@@ -320,8 +320,12 @@ def _over_the_node(
 
 
 def driver_skew(nodes: Sequence[GPUNode]) -> tuple[GpuReason, ...]:
-    """Clusters whose nodes run different drivers; those of the minority are named."""
+    """Clusters whose nodes run different drivers, and clusters that differ from one another.
+
+    Within a cluster those of the minority are named; between clusters it is worth knowing only.
+    """
     found: list[GpuReason] = []
+    usual: dict[str, str] = {}
     for cluster in dict.fromkeys(node.cluster_name for node in nodes):
         versions = {
             node.node_name: version
@@ -330,6 +334,8 @@ def driver_skew(nodes: Sequence[GPUNode]) -> tuple[GpuReason, ...]:
             and (version := next((g.driver_version for g in node.gpus if g.driver_version), None))
         }
         counted = Counter(versions.values()).most_common()
+        if counted:
+            usual[cluster] = counted[0][0]
         if len(counted) < 2:
             continue
         most = counted[0][0]
@@ -345,4 +351,23 @@ def driver_skew(nodes: Sequence[GPUNode]) -> tuple[GpuReason, ...]:
                 source="nvidia-smi, DCGM",
             )
         )
-    return tuple(found)
+    return (*found, *_fleet_skew(usual))
+
+
+def _fleet_skew(usual: Mapping[str, str]) -> Iterable[GpuReason]:
+    """``usual`` is the version that most nodes of a cluster run, by the cluster's name."""
+    clusters: dict[str, list[str]] = defaultdict(list)
+    for cluster, version in usual.items():
+        clusters[version].append(cluster)
+    if len(clusters) < 2:
+        return
+    told = sorted(clusters.items(), key=lambda one: -len(one[1]))
+    yield GpuReason(
+        rule="driver-skew-fleet",
+        verdict=Verdict.HEALTHY,
+        what=f"clusters run {len(clusters)} driver versions",
+        evidence="; ".join(f"{version}: {', '.join(names[:3])}" for version, names in told[:4]),
+        threshold="one version",
+        action="upgrade the older ones at the next window",
+        source="nvidia-smi, DCGM",
+    )

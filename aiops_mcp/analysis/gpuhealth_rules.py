@@ -129,14 +129,25 @@ def _replays(facts: CardFacts) -> str | None:
     return _when(rate > facts.limits.pcie_replays_per_minute, f"{rate:.1f} replays a minute")
 
 
+def _too_hot(facts: CardFacts) -> str | None:
+    """Where the card tells its own margin, nothing of it is left."""
+    margin, heat = facts.gpu.temperature_limit_margin_celsius, facts.gpu.temperature_celsius
+    if margin is not None:
+        return _when(margin <= 0, f"{heat or 0:.0f} C, no margin to its slowdown")
+    return _when(
+        heat is not None and heat > facts.limits.temperature_critical, f"{heat or 0:.0f} C"
+    )
+
+
 def _hot(facts: CardFacts) -> str | None:
     """By the vendor's margin where the card tells it: each model's limit differs."""
     margin, heat = facts.gpu.temperature_limit_margin_celsius, facts.gpu.temperature_celsius
     if margin is not None:
-        near = margin < facts.limits.temperature_margin
+        near = 0 < margin < facts.limits.temperature_margin
         at = f"{heat:.0f} C, " if heat is not None else ""
         return _when(near, f"{at}{margin:.0f} C below its slowdown")
-    return _when(heat is not None and heat > facts.limits.temperature, f"{heat or 0:.0f} C")
+    warm = heat is not None and heat > facts.limits.temperature
+    return _when(warm and _too_hot(facts) is None, f"{heat or 0:.0f} C")
 
 
 def _hot_memory(facts: CardFacts) -> str | None:
@@ -259,6 +270,9 @@ CARD_RULES: tuple[Rule, ...] = (
          "look at fans, airflow and inlet; drain if it stays", _NVIDIA),
     Rule("thermal", _D, "it is slowed down for heat", _thermal,
          "look at cooling and inlet temperature", _NVIDIA, limit="thermal_share"),
+    Rule("too-hot", _F, "it is too hot", _too_hot,
+         "look at fans, airflow and inlet; drain if it stays", _OURS,
+         limit="temperature_critical"),
     Rule("hot", _D, "it is hot", _hot, "look at cooling", _OURS, limit="temperature"),
     Rule("hot-memory", _D, "its memory is hot", _hot_memory, "look at cooling", _OURS,
          limit="temperature_memory"),

@@ -164,6 +164,9 @@ def _troubles(status: PtpStatus) -> tuple[str, ...]:
         for port, role in sorted(status.port_roles.items())
         if role in ("FAULTY", "LISTENING")
     ]
+    slaves = sorted(port for port, role in status.port_roles.items() if role == "SLAVE")
+    if len(slaves) > 1:
+        found.append(f"{len(slaves)} ports SLAVE at once: {', '.join(slaves)}")
     if status.process_up is False:
         found.append(f"{status.process} is down")
     if status.process_restarts:

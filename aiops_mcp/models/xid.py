@@ -43,17 +43,23 @@ class XidEvent(Entity):
 _A, _H, _D = XidClass.APPLICATION, XidClass.HARDWARE, XidClass.DRIVER
 _M, _L, _S = XidClass.MEMORY, XidClass.LINK, XidClass.SECONDARY
 
+_DEBUG = "restart and debug the application; always the same GPU: that GPU"
 _NVLINK5 = "reset the GPU; look at the fabric manager, then ask support"
 _CATALOG: tuple[tuple[tuple[int, ...], str, XidClass, str], ...] = (
     ((8,), "GPU stopped processing", _D, "restart the application; support if it repeats"),
     ((11, 25, 32), "invalid or corrupt push buffer", _A, "restart the application; then PCIe"),
-    ((13,), "graphics engine exception", _A, "restart and debug the application"),
-    ((31,), "GPU memory page fault", _A, "restart and debug the application"),
+    ((13,), "graphics engine exception", _A, _DEBUG),
+    ((31,), "GPU memory page fault", _A, _DEBUG),
     ((38,), "driver firmware error", _D, "ignore it once; support if it repeats"),
     ((39, 40, 41), "copy engine exception", _A, "restart the application"),
     ((43,), "GPU stopped processing for a user's fault", _A, "fix the application"),
     ((44,), "fault in a context switch", _D, "support if it repeats"),
-    ((45,), "cleanup after an earlier error", _S, "follow the other XID"),
+    (
+        (45,),
+        "cleanup after an earlier error",
+        _S,
+        "follow the other XID; alone: restart the fabric manager",
+    ),
     ((46,), "GPU stopped processing: timeout", _H, "reset the GPU; then support"),
     ((48,), "double-bit ECC error", _M, "drain the node and reset the GPU; RMA if it repeats"),
     ((54,), "auxiliary power is not connected", _H, "check the power cables"),

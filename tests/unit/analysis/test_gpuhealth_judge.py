@@ -144,6 +144,13 @@ STATES = [
         {"throttle_reasons": ("sw_thermal_slowdown",)},
         {"throttle_reasons": ("gpu_idle",)},
     ),
+    ("too-hot", F, {"temperature_celsius": 91.0}, {"temperature_celsius": 80.0}),
+    (
+        "too-hot",
+        F,
+        {"temperature_celsius": 92.0, "temperature_limit_margin_celsius": 0.0},
+        {"temperature_celsius": 92.0, "temperature_limit_margin_celsius": 6.0},
+    ),
     (
         "hot",
         D,
@@ -374,6 +381,14 @@ def test_driver_versions_that_differ_within_a_cluster():
     [reason] = driver_skew(nodes)
     assert reason.evidence == "2 nodes 570.1; c 565.9"
     assert driver_skew(nodes[:2]) == ()
+
+
+def test_driver_versions_that_differ_between_clusters():
+    here, there = node(gpu(0, driver_version="570.1")), node(gpu(0, driver_version="565.9"))
+    there = there.model_copy(update={"cluster_name": "ml-2"})
+    [reason] = driver_skew([here, there])
+    assert (reason.rule, reason.verdict) == ("driver-skew-fleet", H)
+    assert reason.evidence == f"570.1: {here.cluster_name}; 565.9: ml-2"
 
 
 # --- holders --------------------------------------------------------------------------
