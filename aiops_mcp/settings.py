@@ -188,6 +188,10 @@ class Settings(BaseSettings):
     gpu_thresholds: dict[str, float] = Field(
         default={}, description="GPU health thresholds to use instead of the default ones, by name"
     )
+    model_server_thresholds: dict[str, float] = Field(
+        default={},
+        description="Model server thresholds to use instead of the default ones, by name",
+    )
     alert_poll_every: float = Field(default=15.0, gt=0, description="Time between alert polls")
     watch: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),

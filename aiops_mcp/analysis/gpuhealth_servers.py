@@ -5,8 +5,9 @@ is. Thresholds are ours: they depend on what a service promises.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
+from aiops_mcp.errors import InputError
 from aiops_mcp.models.gpu_health import CardHealth, GpuReason, ModelServer, Verdict, worst
 
 Values = Mapping[str, float]
@@ -24,35 +25,64 @@ class ServerThresholds:
     preemptions: float = 0.02
     aborted: float = 0.05
 
+    def overridden(self, values: Mapping[str, float]) -> "ServerThresholds":
+        """With some of them replaced.
 
-LIMITS = ServerThresholds()
+        Raises:
+            InputError: there is no threshold of that name.
+        """
+        known = {field.name for field in fields(self)}
+        wrong = sorted(values.keys() - known)
+        if wrong:
+            raise InputError(
+                f"There is no model server threshold {wrong[0]!r}.",
+                f"There are: {', '.join(sorted(known))}",
+            )
+        return replace(self, **values)
+
+
+DEFAULT_LIMITS = ServerThresholds()
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """``limit`` names the threshold; ``bound`` is one that is no setting."""
+
     name: str
     verdict: Verdict
     what: str
-    evidence: Callable[[Values], str | None]
+    evidence: Callable[[Values, ServerThresholds], str | None]
     action: str
-    threshold: str
+    limit: str = ""
+    unit: str = ""
+    bound: str = ""
+
+    def threshold(self, limits: ServerThresholds) -> str:
+        if not self.limit:
+            return self.bound
+        value = float(getattr(limits, self.limit))
+        return f"{value:.0%}" if self.unit == "%" else f"{value:g} {self.unit}".strip()
 
 
-def _over(name: str, limit: float, unit: str, scale: float = 1.0) -> Callable[[Values], str | None]:
-    def evidence(values: Values) -> str | None:
+def _over(
+    name: str, limit: str, unit: str, scale: float = 1.0
+) -> Callable[[Values, ServerThresholds], str | None]:
+    def evidence(values: Values, limits: ServerThresholds) -> str | None:
         value = values.get(name)
-        return None if value is None or value <= limit else f"{value * scale:.3g} {unit}"
+        over = value is not None and value > getattr(limits, limit)
+        return f"{value * scale:.3g} {unit}" if value is not None and over else None
 
     return evidence
 
 
-def _aborted(values: Values) -> str | None:
+def _aborted(values: Values, limits: ServerThresholds) -> str | None:
     share = aborted_share(values)
-    return f"{share:.0%} of requests" if share is not None and share > LIMITS.aborted else None
+    return f"{share:.0%} of requests" if share is not None and share > limits.aborted else None
 
 
-def _stalled(values: Values) -> str | None:
+def _stalled(values: Values, limits: ServerThresholds) -> str | None:
     """Requests wait and nothing comes out."""
+    del limits
     waits = values.get("waiting", 0.0) > 0 and values.get("running", 0.0) > 0
     silent = values.get("generation_tokens", 1.0) == 0
     return f"{values['waiting']:.0f} wait, no token in 5 min" if waits and silent else None
@@ -60,26 +90,25 @@ def _stalled(values: Values) -> str | None:
 
 _RULES = (
     _Rule("stalled", Verdict.FAILING, "it produces nothing", _stalled,
-          "look at its GPUs (XID, clocks) and NCCL; restart it", "0 tokens/s"),
+          "look at its GPUs (XID, clocks) and NCCL; restart it", bound="0 tokens/s"),
     _Rule("kv-cache", Verdict.DEGRADED, "its KV cache is full",
-          _over("kv_cache_used", LIMITS.kv_cache, "%", 100),
-          "more replicas; shorter max-model-len; fp8 KV cache", f"{LIMITS.kv_cache:.0%}"),
+          _over("kv_cache_used", "kv_cache", "%", 100),
+          "more replicas; shorter max-model-len; fp8 KV cache", "kv_cache", "%"),
     _Rule("preemptions", Verdict.DEGRADED, "it preempts requests and computes them again",
-          _over("preemptions", LIMITS.preemptions, "a second"),
-          "KV cache too small: more replicas or memory", f"{LIMITS.preemptions:g} a second"),
+          _over("preemptions", "preemptions", "a second"),
+          "KV cache too small: more replicas or memory", "preemptions", "a second"),
     _Rule("queue", Verdict.DEGRADED, "requests wait for it",
-          _over("waiting", LIMITS.waiting, "waiting"), "scale out", f"{LIMITS.waiting:g}"),
+          _over("waiting", "waiting", "waiting"), "scale out", "waiting"),
     _Rule("queue-time", Verdict.DEGRADED, "requests wait long",
-          _over("queue_p95", LIMITS.queue, "s p95"),
-          "scale out", f"{LIMITS.queue:g} s"),
+          _over("queue_p95", "queue", "s p95"), "scale out", "queue", "s"),
     _Rule("ttft", Verdict.DEGRADED, "the first token comes late",
-          _over("ttft_p95", LIMITS.ttft, "s p95"),
-          "scale out if requests wait; else chunked prefill, prefix cache", f"{LIMITS.ttft:g} s"),
+          _over("ttft_p95", "ttft", "s p95"),
+          "scale out if requests wait; else chunked prefill, prefix cache", "ttft", "s"),
     _Rule("inter-token", Verdict.DEGRADED, "tokens come slowly",
-          _over("inter_token_p95", LIMITS.inter_token, "s p95"),
-          "smaller batches; look at its GPUs' clocks and NVLinks", f"{LIMITS.inter_token:g} s"),
+          _over("inter_token_p95", "inter_token", "s p95"),
+          "smaller batches; look at its GPUs' clocks and NVLinks", "inter_token", "s"),
     _Rule("aborted", Verdict.DEGRADED, "clients give up", _aborted,
-          "clients time out: look at queue and first token", f"{LIMITS.aborted:.0%}"),
+          "clients time out: look at queue and first token", "aborted", "%"),
 )  # fmt: skip
 
 
@@ -96,14 +125,17 @@ def prefix_share(values: Values) -> float | None:
 
 
 def judge_server(
-    server: ModelServer, values: Values, cards: Sequence[tuple[str, CardHealth]]
+    server: ModelServer,
+    values: Values,
+    cards: Sequence[tuple[str, CardHealth]],
+    limits: ServerThresholds = DEFAULT_LIMITS,
 ) -> ModelServer:
     """The server with its verdict; ``cards`` are those it runs on, with their node's name."""
     reasons: list[GpuReason] = []
     for rule in _RULES:
-        evidence = rule.evidence(values)
+        evidence = rule.evidence(values, limits)
         if evidence is not None:
-            reasons.append(_reason(rule, evidence))
+            reasons.append(_reason(rule, evidence, rule.threshold(limits)))
     slow = [_card_reason(node, card) for node, card in cards if card.verdict is not Verdict.HEALTHY]
     if not values:
         unknown = Verdict.UNKNOWN
@@ -119,13 +151,13 @@ def judge_server(
     )
 
 
-def _reason(rule: _Rule, evidence: str) -> GpuReason:
+def _reason(rule: _Rule, evidence: str, threshold: str) -> GpuReason:
     return GpuReason(
         rule=rule.name,
         verdict=rule.verdict,
         what=rule.what,
         evidence=evidence,
-        threshold=rule.threshold,
+        threshold=threshold,
         action=rule.action,
         source="vLLM metrics; threshold ours",
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from aiops_mcp.analysis.gpuhealth_facts import Thresholds
 from aiops_mcp.analysis.gpuhealth_fleet import judge_fleet
 from aiops_mcp.analysis.gpuhealth_judge import ClusterEvidence
+from aiops_mcp.analysis.gpuhealth_servers import ServerThresholds
 from aiops_mcp.analysis.gpuhealth_xids import CardName, findings
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
@@ -49,6 +50,7 @@ class FleetGpuHealth:
         self._settings = settings
         self._clock = clock
         self.limits = Thresholds().overridden(settings.gpu_thresholds)
+        self._server_limits = ServerThresholds().overridden(settings.model_server_thresholds)
 
     async def health(
         self,
@@ -105,6 +107,7 @@ class FleetGpuHealth:
         return await read_model_servers(
             self._fleet,
             lambda clusters: self.health(selection=clusters, principal=principal),
+            self._server_limits,
             selection=selection,
             principal=principal,
             progress=progress,

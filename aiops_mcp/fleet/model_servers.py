@@ -2,7 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiops_mcp.analysis.gpuhealth_servers import aborted_share, judge_server, prefix_share
+from aiops_mcp.analysis.gpuhealth_servers import (
+    ServerThresholds,
+    aborted_share,
+    judge_server,
+    prefix_share,
+)
 from aiops_mcp.backends.prometheus import PrometheusClient
 from aiops_mcp.backends.vllm_metrics import (
     DISCOVERY,
@@ -39,6 +44,7 @@ async def read_figures(prometheus: PrometheusClient) -> tuple[ServerFigures, ...
 async def read_model_servers(
     fleet: Fleet,
     health_of: HealthOf,
+    limits: ServerThresholds,
     *,
     selection: Sequence[str],
     principal: Principal,
@@ -56,7 +62,7 @@ async def read_model_servers(
     found = {one.cluster.name: one.value for one in answer.succeeded() if one.value}
     cards, notes = await _cards(health_of, tuple(found))
     judged = [
-        _judged(cluster, figures, cards)
+        _judged(cluster, figures, cards, limits)
         for cluster, all_figures in found.items()
         for figures in all_figures
     ]
@@ -86,7 +92,10 @@ async def _cards(
 
 
 def _judged(
-    cluster: str, figures: ServerFigures, cards: dict[tuple[str, str], _CARDS]
+    cluster: str,
+    figures: ServerFigures,
+    cards: dict[tuple[str, str], _CARDS],
+    limits: ServerThresholds,
 ) -> ModelServer:
     values = figures.values
     server = ModelServer(
@@ -110,4 +119,4 @@ def _judged(
         requests_per_second=values.get("requests"),
     )
     on = cards.get((cluster, f"{figures.namespace}/{figures.pod}"), ())
-    return judge_server(server, values, on)
+    return judge_server(server, values, on, limits)

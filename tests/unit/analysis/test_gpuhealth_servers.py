@@ -2,7 +2,13 @@
 
 import pytest
 
-from aiops_mcp.analysis.gpuhealth_servers import aborted_share, judge_server, prefix_share
+from aiops_mcp.analysis.gpuhealth_servers import (
+    ServerThresholds,
+    aborted_share,
+    judge_server,
+    prefix_share,
+)
+from aiops_mcp.errors import InputError
 from aiops_mcp.models.gpu_health import CardHealth, GpuReason, ModelServer, Verdict
 
 SERVER = ModelServer(cluster_name="ml-1", model="llama", pod="vllm-0", verdict=Verdict.UNKNOWN)
@@ -46,6 +52,14 @@ def test_each_threshold(rule, bad, edge, evidence):
     assert found.verdict is Verdict.DEGRADED
     assert [(reason.rule, reason.evidence) for reason in found.reasons] == [(rule, evidence)]
     assert judged(**edge).verdict is Verdict.HEALTHY
+
+
+def test_thresholds_that_are_set_hold_instead():
+    limits = ServerThresholds().overridden({"ttft": 0.3, "kv_cache": 0.99})
+    found = judge_server(SERVER, {**FINE, "kv_cache_used": 0.97}, (), limits)
+    assert [(reason.rule, reason.threshold) for reason in found.reasons] == [("ttft", "0.3 s")]
+    with pytest.raises(InputError, match="'tfft'"):
+        ServerThresholds().overridden({"tfft": 1.0})
 
 
 def test_requests_that_wait_while_nothing_comes_out_are_a_stall():

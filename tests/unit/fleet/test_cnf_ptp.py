@@ -133,3 +133,13 @@ def test_what_is_nan_is_not_known(fakes):
     status = only(fakes, ptp4l("clock_state", 1), ptp4l("offset_ns", "NaN"))
     assert status.offset_ns is None
     assert status.troubles == ()
+
+
+def test_two_ports_that_both_follow_are_told(fakes):
+    status = only(
+        fakes,
+        ptp4l("clock_state", 1),
+        series("interface_role", 1, process="ptp4l", iface="ens1f0"),
+        series("interface_role", 1, process="ptp4l", iface="ens2f0"),
+    )
+    assert status.troubles == ("2 ports SLAVE at once: ens1f0, ens2f0",)
