@@ -74,6 +74,7 @@ def test_compose_names_settings_that_exist_and_holds_no_secret() -> None:
     for name in ("AIOPS_API_TOKENS", "AIOPS_VAULT_KEYS"):
         assert server["environment"][name].startswith(f"${{{name}:?")
     assert "${POSTGRES_PASSWORD:?" in server["environment"]["AIOPS_DATABASE_URL"]
+    assert "${REDIS_PASSWORD:?" in server["environment"]["AIOPS_REDIS_URL"]
 
 
 def test_files_that_compose_mounts_are_there() -> None:
