@@ -18,6 +18,8 @@ from agents.output import EXIT_INTERRUPTED, Output
 from aiops_mcp.errors import AiopsError, InputError
 
 if TYPE_CHECKING:
+    from typer.models import CommandInfo, TyperInfo
+
     from agents.session import Session
     from aiops_mcp.settings import Settings
 
@@ -252,6 +254,32 @@ def gpu_summary(context: typer.Context) -> None:
     run.ask("get_gpu_summary", {})
 
 
+PANELS: Final = {
+    "Fleet": ("fleet", "clusters", "unhealthy", "changes", "compare", "get", "show", "events"),
+    "Signals": (
+        *("alerts", "query", "metrics", "logs", "log-labels", "pod-logs", "traces"),
+        *("gpu", "cnf"),
+    ),
+    "Live": ("watch",),
+    "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
+}
+"""Where `aiops --help` shows a command; the panels stand in the order of their first one."""
+
+
+def arrange() -> None:
+    """Put every command and group into its panel, in the order of ``PANELS``."""
+    panel_of = {name: panel for panel, names in PANELS.items() for name in names}
+    places = {name: place for place, name in enumerate(panel_of)}
+
+    def name_of(entry: "CommandInfo | TyperInfo") -> str:
+        return entry.name or getattr(entry.callback, "__name__", "")
+
+    for entries in (app.registered_commands, app.registered_groups):
+        for entry in entries:
+            entry.rich_help_panel = panel_of.get(name_of(entry))
+        entries.sort(key=lambda entry: places.get(name_of(entry), len(places)))
+
+
 OUTPUT_OPTIONS: Final = ("--json", "--table")
 
 
@@ -286,6 +314,7 @@ def register() -> None:
     cli_logs.register(app)
     cli_traces.register(app)
     cli_watch.register(app)
+    arrange()
 
 
 def main() -> None:

@@ -150,7 +150,10 @@ async def test_prompts_are_offered_with_their_arguments(make_server, era) -> Non
         prompts = {prompt.name: prompt for prompt in await client.list_prompts()}
         rendered = await client.get_prompt("look_into_cluster", {"cluster": "edge-7"})
 
-    assert set(prompts) == {"triage_fleet", "look_into_cluster", "check_gpus", "explain_alert"}
+    assert set(prompts) == {
+        *("triage_fleet", "look_into_cluster", "explain_alert"),
+        *("check_gpus", "check_network_functions"),
+    }
     wanted = {
         argument.name: argument.required for argument in prompts["look_into_cluster"].arguments
     }

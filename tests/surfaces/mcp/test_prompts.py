@@ -1,10 +1,12 @@
 """Prompt files: front matter, arguments, places."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from aiops_mcp.errors import InputError
+from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.surfaces.prompts import load_prompts, parse_prompt
 
 GOOD = """---
@@ -56,3 +58,14 @@ def test_every_prompt_of_ours_can_be_rendered_and_is_short() -> None:
         text = prompt.render(given)
         assert "{{" not in text
         assert len(text) < 2200
+
+
+def test_tools_that_our_prompts_name_are_there() -> None:
+    tools = {operation.name for operation in OPERATIONS if operation.tool}
+    verbs = {name.partition("_")[0] for name in tools}
+    for prompt in load_prompts():
+        text = prompt.render({a.name: "x" for a in prompt.arguments if a.required})
+        words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text))
+        named = {word for word in words if word.partition("_")[0] in verbs}
+        assert len(named) >= 4, prompt.name
+        assert named <= tools, prompt.name
