@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,7 +21,7 @@ from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
 from aiops_mcp.background import Leases, start_background
 from aiops_mcp.capabilities.logs import moment_ns
 from aiops_mcp.context import Context, Invoker
-from aiops_mcp.errors import ToolExecutionFailed
+from aiops_mcp.errors import AiopsError, ToolExecutionFailed
 from aiops_mcp.events.bus import LiveBus
 from aiops_mcp.events.log import EventLog
 from aiops_mcp.events.memory import MemoryBus
@@ -103,18 +103,41 @@ class App:
     async def tail_logs(
         self, question: TailQuestion, principal: Principal
     ) -> AsyncGenerator[TailItem]:
-        """New lines as they come. Errors as of `FleetLogs.tail`, and of a start that is no time."""
-        items = self.context.logs.tail(
-            question.query,
-            selection=question.clusters,
-            principal=principal,
-            start=moment_ns(self.context, question.start, "start"),
-            backlog=question.limit,
-            tenant=question.tenant,
-        )
-        async with aclosing(items):
-            async for item in items:
-                yield item
+        """New lines as they come. Errors as of `FleetLogs.tail`, and of a start that is no time.
+
+        The record of calls has it as soon as it follows something, or cannot.
+        """
+        started, is_told = time.perf_counter(), False
+
+        def tell(outcome: str) -> None:
+            milliseconds = (time.perf_counter() - started) * 1000
+            self.context.audit.began(
+                "follow_logs",
+                asdict(question),
+                principal,
+                outcome=outcome,
+                duration_ms=milliseconds,
+            )
+
+        try:
+            items = self.context.logs.tail(
+                question.query,
+                selection=question.clusters,
+                principal=principal,
+                start=moment_ns(self.context, question.start, "start"),
+                backlog=question.limit,
+                tenant=question.tenant,
+            )
+            async with aclosing(items):
+                async for item in items:
+                    if not is_told:
+                        is_told = True
+                        tell("OK")
+                    yield item
+        except AiopsError as error:
+            if not is_told:
+                tell(error.code)
+            raise
 
     async def check_stale_clusters(self) -> None:
         """Check and discover what nobody has looked at lately, for commands without a server."""
@@ -208,6 +231,9 @@ async def open_app(
             clock,
             shared=lambda: settings.redis_url is not None and bus.connected,
             announce=bus.announce,
+            subscribed=lambda principal, wanted: audit.began(
+                "subscribe_events", wanted.model_dump(mode="json"), principal
+            ),
         )
         registry = Registry(
             database,

@@ -15,10 +15,13 @@ from itertools import islice
 from typing import Any, Protocol, cast
 
 import orjson
+from pydantic import BaseModel, ConfigDict
 
 from aiops_mcp.errors import StorageFailed
 from aiops_mcp.models.audit import AuditFilter, AuditRecord
-from aiops_mcp.operation import Call, Effect, Input, Operation
+from aiops_mcp.models.principal import Principal
+from aiops_mcp.operation import Call, Effect
+from aiops_mcp.telemetry import current_trace_id
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +44,37 @@ class AuditStore(Protocol):
     async def prune(self, before: datetime) -> int: ...
 
 
+class Recorded(Protocol):
+    """What a record says of an operation."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs(self) -> str: ...
+    @property
+    def effect(self) -> Effect: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """What is followed over a WebSocket: no operation, as it has no answer, but of the record."""
+
+    name: str
+    needs: str = ""
+    effect: Effect = Effect.READ
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A call as it was made. Turned into a record later, when nobody waits."""
 
     at: datetime
-    operation: Operation
-    request: Input
+    operation: Recorded
+    request: BaseModel
     call: Call
     outcome: str
     duration_ms: float
@@ -77,15 +104,39 @@ class AuditTrail:
         """Records that were never written."""
 
     async def record(self, made: Made) -> None:
-        """Keep a call; one that changes something is in the database when this returns."""
-        if made.operation.effect is Effect.READ:
+        """Keep a call; one that changes something is in the database when this returns.
+
+        So is one that tells others something, which needs the permission to write as well.
+        """
+        operation = made.operation
+        if operation.effect is Effect.READ and not operation.needs.endswith(":write"):
             self._enqueue(made)
             return
         try:
             await self._store.add([self._as_record(made)])
         except StorageFailed as error:
-            _log.error("the record of %s has to wait: %s", made.operation.name, error)
+            _log.error("the record of %s has to wait: %s", operation.name, error)
             self._enqueue(made)
+
+    def began(
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        principal: Principal,
+        *,
+        outcome: str = "OK",
+        duration_ms: float = 0.0,
+    ) -> None:
+        """Keep that somebody began to follow something, or tried; it has no end to wait for.
+
+        Without what is empty in ``given``.
+        """
+        request = _Given.model_validate({key: each for key, each in given.items() if each})
+        call = Call(principal, "websocket")
+        trace_id = current_trace_id.get()
+        self._enqueue(
+            Made(self._clock(), _Followed(name), request, call, outcome, duration_ms, trace_id)
+        )
 
     def _enqueue(self, made: Made) -> None:
         if len(self._queue) >= QUEUE:
@@ -183,7 +234,7 @@ def digest(content: bytes) -> str:
 def clusters_asked(given: Mapping[str, Any]) -> tuple[str, ...]:
     """The clusters or selectors that the arguments name."""
     found: list[str] = []
-    for name in ("cluster", "clusters", "cluster_id"):
+    for name in ("cluster", "clusters", "cluster_id", "cluster_filter"):
         value = given.get(name)
         if isinstance(value, str):
             found.append(value)

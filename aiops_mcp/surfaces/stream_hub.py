@@ -15,6 +15,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from aiops_mcp.models.events import Event, EventType, Notice, Subscription
+from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.streaming import StreamClientInfo, StreamStatus
 from aiops_mcp.surfaces.stream_client import StreamClient
 from aiops_mcp.surfaces.stream_frames import event_frame, notice_frame
@@ -56,7 +57,8 @@ class Replay(Protocol):
 class StreamHub:
     """All clients of the stream; ``log`` answers who comes back.
 
-    ``announce`` reaches all processes, ``shared`` says whether there is a way to them.
+    ``announce`` reaches all processes, ``shared`` says whether there is a way to them;
+    ``subscribed`` is told who asked for what.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class StreamHub:
         *,
         shared: Callable[[], bool] = lambda: False,
         announce: Callable[[Notice], Awaitable[None]] | None = None,
+        subscribed: Callable[[Principal, Subscription], None] | None = None,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._log = log
         self._clock = clock
         self._shared = shared
         self._announce = announce
+        self._subscribed = subscribed
         self._max = max_connections
         self._clients: dict[str, StreamClient] = {}
         self._routing: Routing[StreamClient] = Routing()
@@ -131,6 +135,8 @@ class StreamHub:
         """
         interest = Interest.of(subscription)
         self._routing.add(client, interest)
+        if self._subscribed is not None:
+            self._subscribed(client.admitted.principal, subscription)
         answer: dict[str, object] = {
             "type": "subscribed",
             "subscription": interest.as_subscription().model_dump(mode="json"),

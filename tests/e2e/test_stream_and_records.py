@@ -138,6 +138,25 @@ def test_the_record_of_calls(server) -> None:
     assert CANARY not in server.log.read_text()
 
 
+async def test_what_is_followed_is_of_the_record(server) -> None:
+    base = server.url.replace("http", "ws", 1)
+    header = {"authorization": f"Bearer {VIEWER}"}
+    async with connect(f"{base}/ws", additional_headers=header, proxy=None) as events:
+        wanted = {"event_types": ["GPU_UPDATE"]}
+        await events.send(json.dumps({"type": "subscribe", "subscription": wanted}))
+        assert json.loads(await events.recv())["type"] == "subscribed"
+    url = f"{base}/api/v1/logs/tail?query=%7Bapp"
+    async with connect(url, additional_headers=header, proxy=None) as lines:
+        assert json.loads(await lines.recv())["code"] == "INVALID_LOGQL"
+    with rest(server, ADMIN) as admin:
+        found = admin.get("/audit?surface=websocket&page_size=100").json()["items"]
+    kept = {(each["operation"], each["outcome"], each["subject"]) for each in found}
+    assert {
+        ("subscribe_events", "OK", "viewer-2"),
+        ("follow_logs", "INVALID_LOGQL", "viewer-2"),
+    } <= kept
+
+
 def test_the_record_of_calls_in_the_terminal(server, run) -> None:
     shown = run("--server", server.url, "audit", "--limit", "3", AIOPS_TOKEN=ADMIN)
     assert shown.returncode == 0, shown.stderr

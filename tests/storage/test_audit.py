@@ -35,7 +35,11 @@ async def look(context: Any, request: Asked) -> Entity: ...
 async def change(context: Any, request: Asked) -> Entity: ...
 
 
-LOOK, CHANGE = capability.operations
+@capability.operation("tell", needs="streaming:write", tool=False)
+async def tell(context: Any, request: Asked) -> Entity: ...
+
+
+LOOK, CHANGE, TELL = capability.operations
 
 
 @pytest.fixture
@@ -211,3 +215,37 @@ async def test_long_arguments_are_kept_short(database, clock, trail_of) -> None:
     assert len(record.model_dump_json()) < 5_000
     assert len(record.clusters) == 50
     await trail.close()
+
+
+async def test_what_tells_others_something_is_written_before_it_answers(
+    database, clock, trail_of
+) -> None:
+    store = AuditTable(database)
+    await trail_of(store).record(made(clock, TELL))
+    [record], _ = await store.page(AuditFilter(), offset=0, limit=10)
+    assert (record.operation, record.effect) == ("tell", "read")
+
+
+async def test_what_is_followed_is_of_the_record_too(database, clock, trail_of) -> None:
+    trail = trail_of(AuditTable(database))
+    viewer = Principal(subject="viewer-1", role=Role.VIEWER)
+    given = {"event_types": ["ALERT_FIRED"], "cluster_filter": ["east"], "namespace_filter": []}
+    trail.began("subscribe_events", given, viewer)
+    clock.advance(seconds=1)
+    query = f'{{app="x"}} |= "password={SECRET}"'
+    trail.began("follow_logs", {"query": query, "clusters": ()}, viewer, outcome="INVALID_LOGQL")
+    [logs, events], _ = await trail.page(AuditFilter(), offset=0, limit=10)
+    assert (events.operation, events.surface, events.outcome) == (
+        "subscribe_events",
+        "websocket",
+        "OK",
+    )
+    assert events.clusters == ("east",)
+    assert events.arguments == {"event_types": ["ALERT_FIRED"], "cluster_filter": ["east"]}
+    assert (logs.operation, logs.outcome, logs.subject) == (
+        "follow_logs",
+        "INVALID_LOGQL",
+        "viewer-1",
+    )
+    assert SECRET not in logs.model_dump_json()
+    assert set(logs.arguments) == {"query"}
