@@ -5,8 +5,6 @@ through the transport seam of ``NetworkConnect``; registry, fleet, digests and M
 real ones.
 """
 
-import dataclasses
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,12 +19,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from aiops_mcp.app import App, open_app
-from aiops_mcp.backends.connect import NetworkConnect
-from aiops_mcp.context import Invoker
-from aiops_mcp.fleet.alerts import FleetAlerts
-from aiops_mcp.fleet.fleet import Fleet
-from aiops_mcp.fleet.metric_names import MetricNames
-from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.status_writer import StatusUpdate
 from aiops_mcp.models.cluster import ClusterEndpoints, ClusterState, ClusterStatus
 from aiops_mcp.models.registration import NewCluster
@@ -321,7 +313,7 @@ async def synthetic_app(home: Path, story: Story) -> AsyncGenerator[App]:
     def clock() -> datetime:
         return datetime.fromtimestamp(story.now, UTC)
 
-    async with open_app(settings, watch=False, clock=clock) as app:
+    async with open_app(settings, watch=False, clock=clock, transport_for=transport) as app:
         registry = app.context.registry
         updates = []
         for name in story.clusters:
@@ -339,21 +331,4 @@ async def synthetic_app(home: Path, story: Story) -> AsyncGenerator[App]:
             status = ClusterStatus(state=ClusterState.ONLINE, checked_at=clock())
             updates.append(StatusUpdate(cluster.id, status, 5.0, seen=True))
         await registry.set_statuses(updates)
-        fleet = Fleet(
-            registry,
-            NetworkConnect(settings, transport),
-            settings,
-            clock=clock,
-            monotonic=time.monotonic,
-        )
-        try:
-            context = dataclasses.replace(
-                app.context,
-                fleet=fleet,
-                metrics=FleetMetrics(fleet, settings, clock),
-                names=MetricNames(fleet, settings),
-                alerts=FleetAlerts(fleet, settings, clock),
-            )
-            yield dataclasses.replace(app, context=context, invoke=Invoker(context))
-        finally:
-            await fleet.aclose()
+        yield app
