@@ -7,7 +7,7 @@ from aiops_mcp.simulation.entities import Entity, Scene, Target, pod_sizes
 from aiops_mcp.simulation.inventory import Pod
 from aiops_mcp.simulation.rollouts import WorkloadCounts
 from aiops_mcp.simulation.signals import lifetime
-from aiops_mcp.simulation.steps import Steps
+from aiops_mcp.simulation.steps import Steps, changes
 from aiops_mcp.simulation.topology import GIB
 
 
@@ -82,7 +82,18 @@ def claims(scene: Scene, job: str) -> Iterator[Entity]:
             labels = {"namespace": pod.namespace, "persistentvolumeclaim": f"data-{pod.name}"}
             sizes = {"size": pod.work.volume_gib * GIB}
             info = {"storageclass": "standard", "volumename": f"pvc-{pod.uid}"}
-            yield Entity(f"{pod.namespace}/{pod.name}", target, labels, sizes, info=info)
+            bound = {"phase": changes("Bound", [])}
+            yield Entity(f"{pod.namespace}/{pod.name}", target, labels, sizes, bound, info)
+    for claim in scene.cluster.pending_claims:
+        yield Entity(
+            f"{claim.namespace}/{claim.name}",
+            target,
+            {"namespace": claim.namespace, "persistentvolumeclaim": claim.name},
+            {"size": claim.size_gib * GIB},
+            {"phase": changes("Pending", [])},
+            {"storageclass": claim.storage_class, "volumename": ""},
+            lifetime(claim.start, claim.end),
+        )
 
 
 def _kube_pod(pod: Pod, target: Target, extra: dict[str, str]) -> Entity:
