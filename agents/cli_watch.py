@@ -126,7 +126,7 @@ def audit(
     context: typer.Context,
     subject: Annotated[str | None, typer.Option(help="Who asked.")] = None,
     operation: Annotated[str | None, typer.Option(help="What was asked.")] = None,
-    surface: Annotated[str | None, typer.Option(help="mcp, rest or cli.")] = None,
+    surface: Annotated[str | None, typer.Option(help="mcp, rest, cli or websocket.")] = None,
     effect: Annotated[str | None, typer.Option(help="read, write or destroy.")] = None,
     outcome: Annotated[str | None, typer.Option(help="OK, or an error's code.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on (ISO 8601).")] = None,

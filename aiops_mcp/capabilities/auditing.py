@@ -18,7 +18,7 @@ class AuditInput(Input):
 
     subject: str | None = Field(default=None, description="Who asked")
     operation: str | None = Field(default=None, description="Its name, such as query_metrics")
-    surface: str | None = Field(default=None, description="mcp, rest or cli")
+    surface: str | None = Field(default=None, description="mcp, rest, cli or websocket")
     effect: Effect | None = Field(default=None, description="read, write or destroy")
     outcome: str | None = Field(default=None, description="OK, or an error's code")
     trace_id: str | None = Field(default=None, description="Of the request")

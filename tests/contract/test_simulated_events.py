@@ -47,6 +47,7 @@ async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> No
         home=tmp_path,
         demo=True,
         check_timeout=dict.fromkeys(ClusterType, 60.0),
+        check_every=dict.fromkeys(ClusterType, 1.0),
         demo_incidents=(f"gpu-xid-79@{begins}", f"config-change@{begins}"),
         watch=("gpus=max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS);threshold=>=79",),
         watch_every=0.5,
