@@ -39,19 +39,24 @@ class AlertQuery(Input):
 
 
 class AlertList(Entity):
-    """Every alert that matched, one entry a cluster it fires in, worst first."""
+    """Every alert that matched, one entry a cluster it fires in, worst first.
+
+    ``switches`` are the names of dead-man's switches, which are well while they fire.
+    """
 
     alerts: tuple[Alert, ...]
     total: int
     by_severity: dict[AlertSeverity, int]
     suppressed_left_out: int = 0
+    switches: tuple[str, ...] = ()
     coverage: Coverage
     as_of: Timestamp
 
 
 def _digest(request: AlertQuery, answer: AlertList) -> Digest:
+    well = [alert for alert in answer.alerts if alert.alertname in answer.switches]
     digest = digest_alerts(
-        answer.alerts,
+        [alert for alert in answer.alerts if alert.alertname not in answer.switches],
         answer.coverage,
         answer.as_of,
         limit=request.limit,
@@ -60,6 +65,9 @@ def _digest(request: AlertQuery, answer: AlertList) -> Digest:
         detailed=request.response_format is ResponseFormat.DETAILED,
     )
     notes: list[str] = []
+    if well:
+        where = len({alert.cluster_name for alert in well})
+        notes.append(f"dead-man's switch fires as it should in {where} clusters")
     if answer.suppressed_left_out:
         left_out = answer.suppressed_left_out
         notes.append(f"{left_out} silenced or inhibited left out (suppressed=true)")
@@ -88,6 +96,7 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
         total=len(shown),
         by_severity=dict(Counter(alert.severity for alert in shown)),
         suppressed_left_out=len(matching) - len(shown),
+        switches=context.settings.dead_mans_switches,
         coverage=found.coverage,
         as_of=found.asked_at,
     )

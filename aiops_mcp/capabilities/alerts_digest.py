@@ -22,6 +22,7 @@ _PLACES = (
     "statefulset",
     "daemonset",
     "job_name",
+    "service",
     "pod",
     "container",
     "node",
@@ -128,7 +129,8 @@ def _clusters(group: Sequence[Alert], answered: int) -> str:
     if answered <= 1:
         return shown
     share = f"{len(names)} of {answered}"
-    return f"{share}: {shown}" + (",…" if len(names) > MOST_CLUSTERS_NAMED else "")
+    # Without a space: four words would be fenced as prose.
+    return f"{share}:{shown}" + (",…" if len(names) > MOST_CLUSTERS_NAMED else "")
 
 
 def _places(group: Sequence[Alert]) -> str | None:
@@ -161,6 +163,8 @@ def _plumbing(labels: Mapping[str, str]) -> frozenset[str]:
     """Labels that say who told it, or what another says already."""
     pod = labels.get("pod", "")
     found: set[str] = set()
+    if labels.keys() & {"pod", "deployment", "statefulset", "daemonset", "job_name", "node"}:
+        found.add("service")  # the exporter's
     if "node" in labels or "namespace" in labels:
         found.add("instance")  # the address of kube-state-metrics, say
     if "exporter" in pod and ("Hostname" in labels or "gpu" in labels):

@@ -59,7 +59,7 @@ def test_one_kind_in_38_of_40_clusters_is_one_row():
     made = digest([alert("KubeNodeNotReady", f"edge-{n:02}", node=f"node-{n}") for n in range(38)])
     (row,) = made.rows
     assert row[2] == 38
-    assert row[3] == "38 of 40: edge-00,edge-01,edge-02,edge-03,…"
+    assert row[3] == "38 of 40:edge-00,edge-01,edge-02,edge-03,…"
     assert row[4] == "node=node-0;node=node-1;node=node-2;+35"
 
 
