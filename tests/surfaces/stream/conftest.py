@@ -74,7 +74,9 @@ class Stream:
         self, token: str | None = None, **subscription: Any
     ) -> AsyncIterator["Client"]:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        async with connect(self.url, additional_headers=headers, proxy=None, close_timeout=0.2) as socket:
+        async with connect(
+            self.url, additional_headers=headers, proxy=None, close_timeout=0.2
+        ) as socket:
             client = Client(socket)
             if subscription:
                 client.subscribed = await client.ask(
