@@ -19,12 +19,16 @@ def backend_of(backend: Callable[[str, str], ASGIApp | None], namespace: str, na
     Raises:
         Refused: 503, no such Service or nothing behind it.
     """
-    parts = name.split(":")
-    app = backend(namespace, parts[1] if len(parts) > 2 else parts[0])
+    app = backend(namespace, _service(name))
     if app is None:
         message = f'no endpoints available for service "{name}"'
         raise faults.Refused(503, "ServiceUnavailable", message)
     return app
+
+
+def _service(name: str) -> str:
+    parts = name.split(":")
+    return parts[1] if len(parts) > 2 else parts[0]
 
 
 async def forward(
@@ -54,7 +58,7 @@ async def forward(
             (key, value) for key, value in request.scope["headers"] if key not in _HOP_BY_HOP
         ],
         "client": None,
-        "server": (name, 80),
+        "server": (_service(name), 80),
     }
     body = await request.body()
     sent = False

@@ -1,6 +1,6 @@
 """Runs LogQL over streams: lines of a log query, numbers of a metric query."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -138,11 +138,3 @@ def _thinned(rows: list[Row], interval: int) -> Iterator[Row]:
         if key not in last or abs(row.ns - last[key]) >= interval:
             last[key] = row.ns
             yield row
-
-
-def streams_of(rows: list[Row]) -> Mapping[tuple[tuple[str, str], ...], list[Row]]:
-    """Rows by their labels, in the order in which they came."""
-    found: dict[tuple[tuple[str, str], ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.key, []).append(row)
-    return found

@@ -72,7 +72,7 @@ class _Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
-        path = connection.url.path
+        path: str = scope["path"]
         if scope["type"] == "http" and path in ("/ready", "/healthz", "/live"):
             await PlainTextResponse("ok\n")(scope, receive, send)
             return

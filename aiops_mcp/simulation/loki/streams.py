@@ -14,7 +14,7 @@ from aiops_mcp.logql.regexes import compiled
 from aiops_mcp.simulation.cluster import SimulatedCluster
 from aiops_mcp.simulation.inventory import Node, Pod
 from aiops_mcp.simulation.logs import Line, LogBook
-from aiops_mcp.simulation.loki.pushed import PushedStreams
+from aiops_mcp.simulation.loki.pushed import PushedEntry, PushedStreams
 
 LONGEST_LINE = 256 * 1024
 """Bytes; the collector cuts what is longer."""
@@ -102,6 +102,11 @@ class ClusterStreams:
 
         Streams without a line in that time are left out.
         """
+        pushed = _held(self.pushed.between(start, end), matchers)
+        return [*self.written(matchers, start, end), *pushed]
+
+    def written(self, matchers: Sequence[Matcher], start: int, end: int) -> list[Stream]:
+        """As ``select``, without what was pushed."""
         found: list[Stream] = []
         start = max(start, end - KEPT_NS)
         for writer in self.writers(matchers):
@@ -112,12 +117,12 @@ class ClusterStreams:
                 labels = self._completed(writer.labels, own)
                 if fits(matchers, labels):
                     found.append(Stream(labels, entries))
-        found += [
-            Stream(labels, [Entry(*one) for one in entries])
-            for labels, entries in self.pushed.between(start, end)
-            if fits(matchers, labels)
-        ]
         return found
+
+    def newly_pushed(self, matchers: Sequence[Matcher], after: int) -> tuple[list[Stream], int]:
+        """What was pushed after a mark, of whatever time, and the next mark."""
+        found, mark = self.pushed.after(after)
+        return _held(found, matchers), mark
 
     def writers(self, matchers: Sequence[Matcher]) -> Iterable[Writer]:
         """Those whose shared labels do not speak against the matchers."""
@@ -141,9 +146,19 @@ class ClusterStreams:
         return {**labels, "unit": unit} if unit else {**labels, "stream": stream}
 
 
+def _held(
+    found: Iterable[tuple[Labels, list[PushedEntry]]], matchers: Sequence[Matcher]
+) -> list[Stream]:
+    return [
+        Stream(labels, [Entry(*one) for one in entries])
+        for labels, entries in found
+        if fits(matchers, labels)
+    ]
+
+
 def _entry(line: Line) -> Entry:
     text = line.readable if not line.text.isascii() else line.text
-    if len(text) > LONGEST_LINE:
+    if len(text) > LONGEST_LINE // 4 and len(text.encode()) > LONGEST_LINE:
         text = text.encode()[:LONGEST_LINE].decode("utf-8", "ignore")
     return Entry(line.ns, text, _metadata(line.level))
 

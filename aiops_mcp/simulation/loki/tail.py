@@ -13,6 +13,8 @@ from aiops_mcp.errors import InvalidLogql
 from aiops_mcp.logql import LogQuery, as_log_query
 from aiops_mcp.simulation.loki.engine import Engine, LogWindow
 from aiops_mcp.simulation.loki.params import HOUR, SECOND, Params
+from aiops_mcp.simulation.loki.pipeline import rows_of
+from aiops_mcp.simulation.loki.rows import Row
 from aiops_mcp.simulation.loki.series import QueryRefused
 from aiops_mcp.simulation.loki.streams import ClusterStreams
 from aiops_mcp.simulation.loki.wire import streams_json
@@ -36,6 +38,7 @@ class Tails:
         try:
             params = Params.of_query(socket, self._now())
             query = as_log_query(params.get("query"))
+            list(rows_of([], query.stages))  # a template that cannot be read is told at once
             delay = _delay(params)
             self._admit()
             start = params.time("start", params.now - HOUR)
@@ -74,31 +77,46 @@ class Tails:
         categorized: bool,
     ) -> None:
         began = since = self._now()
-        old = LogWindow(min(start, began - 1), began - delay, limit)
-        await self._frame(socket, query, old, categorized=categorized)
         since -= delay
+        mark = self._streams.pushed.mark
+        old = LogWindow(min(start, since - 1), since, limit)
+        rows = await asyncio.to_thread(Engine(self._streams).lines, query, old)
+        await _frame(socket, rows, categorized=categorized)
         while since - began < _LONGEST:
             await asyncio.sleep(self._poll)
-            until = self._now() - delay
-            if until > since:
-                window = LogWindow(since, until, _MOST_A_FRAME, forward=True)
-                await self._frame(socket, query, window, categorized=categorized)
-                since = until
+            until = max(since, self._now() - delay)
+            rows, mark = await asyncio.to_thread(self._new, query, since, until, mark)
+            await _frame(socket, rows, categorized=categorized)
+            since = until
         with contextlib.suppress(RuntimeError):
             await socket.close(1011, "reached tail max duration limit")
 
-    async def _frame(
-        self, socket: WebSocket, query: LogQuery, window: LogWindow, *, categorized: bool
-    ) -> None:
-        if window.end <= window.start:
-            return
-        rows = await asyncio.to_thread(Engine(self._streams).lines, query, window)
-        if rows:
-            rows.sort(key=lambda row: row.ns)
-            frame: dict[str, Any] = {"streams": streams_json(rows, categorized=categorized)}
-            if categorized:
-                frame["encodingFlags"] = ["categorize-labels"]
-            await socket.send_text(orjson.dumps(frame).decode())
+    def _new(self, query: LogQuery, since: int, until: int, mark: int) -> tuple[list[Row], int]:
+        """What was written between two moments, and what was pushed since, whenever it is from."""
+        matchers = query.selector.matchers
+        written = self._streams.written(matchers, since, until) if until > since else []
+        pushed, mark = self._streams.newly_pushed(matchers, mark)
+        return list(rows_of([*written, *pushed], query.stages)), mark
+
+
+async def _frame(socket: WebSocket, rows: list[Row], *, categorized: bool) -> None:
+    """Send rows in order of time; of too many the newest, and which streams lost how many."""
+    if not rows:
+        return
+    rows.sort(key=_by_time)
+    dropped, sent = rows[:-_MOST_A_FRAME], rows[-_MOST_A_FRAME:]
+    frame: dict[str, Any] = {"streams": streams_json(sent, categorized=categorized)}
+    if dropped:
+        frame["dropped_entries"] = [
+            {"labels": row.labels, "timestamp": str(row.ns)} for row in dropped
+        ]
+    if categorized:
+        frame["encodingFlags"] = ["categorize-labels"]
+    await socket.send_text(orjson.dumps(frame).decode())
+
+
+def _by_time(row: Row) -> int:
+    return row.ns
 
 
 def _delay(params: Params) -> int:

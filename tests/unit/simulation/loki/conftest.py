@@ -88,6 +88,17 @@ def known_incidents():
     return read_incidents()
 
 
+@pytest.fixture(scope="session")
+def make_fleet(known_incidents) -> Callable[..., SimulatedFleet]:
+    """Fleets whose clock stands still."""
+
+    def make(*names):
+        started = start_incidents(names, known_incidents, NOW)
+        return SimulatedFleet(World(1, started, lambda: NOW), watch_poll=0.01)
+
+    return make
+
+
 @pytest.fixture
 def fleet_with(known_incidents, clock) -> Callable[..., SimulatedFleet]:
     def make(*names):
