@@ -134,9 +134,10 @@ def _headline(answer: LogAnswer, found: Sequence[Pattern]) -> str:
     amount = f"The {newest} {lines} lines" if answer.truncated else f"{lines} lines"
     where = f"in {len(clusters)} clusters" if len(clusters) > 1 else f"in {min(clusters)}"
     share = f"{errors} errors ({errors / lines:.0%})" if errors else "no errors"
-    worst = f"; most: {_example(found[0])}" if errors else ""
+    # Not the line itself: it stands in the first row, where it is fenced.
+    worst = f", most from {_few(found[0].places)}" if errors else ""
     more = f", {warnings} warnings" if warnings else ""
-    return f"{amount} {where}, {_span(answer.entries)}; {share}{more}{worst}"
+    return f"{amount} {where}, {_span(answer.entries)}; {share}{worst}{more}."
 
 
 def _span(entries: Sequence[LogEntry]) -> str:

@@ -137,12 +137,13 @@ def _metric_result(one: ClusterAnswer[LogsTold]) -> MetricResult:
 def _warnings(
     answer: FleetAnswer[LogsTold], coverage: Coverage, asked: LogAsked
 ) -> tuple[str, ...]:
-    said = [
-        f"{one.cluster.name}: {text}"
-        for one in answer.succeeded()
-        if one.value is not None
-        for text in (*one.value.warnings, *one.value.remarks)
-    ]
+    told = [(one.cluster.name, one.value) for one in answer.succeeded() if one.value is not None]
+    said = [f"{name}: {text}" for name, value in told for text in value.warnings]
+    by_remark: dict[str, list[str]] = {}
+    for name, value in told:
+        for text in value.remarks:
+            by_remark.setdefault(text, []).append(name)
+    said += [f"{', '.join(names)}: {text}" for text, names in by_remark.items()]
     more = [f"and {len(said) - MAX_WARNINGS} more warnings"] if len(said) > MAX_WARNINGS else []
     partial = [PARTIAL_RESULTS] if coverage.failures else []
     return (*partial, *asked.notes, *said[:MAX_WARNINGS], *more)
