@@ -47,6 +47,7 @@ from aiops_mcp.fleet.watcher import Watcher
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
+from aiops_mcp.models.registration import ClusterChanges
 from aiops_mcp.operation import Call, Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.settings import Settings
@@ -351,8 +352,10 @@ async def _register_simulated(registry: Registry, simulated: "SimulatedFleet") -
         if new.name not in known:
             await registry.register(new, credentials)
         else:
-            # The seed may be another one than at the last start, and the tokens with it.
-            await registry.store_credentials(known[new.name].id, credentials)
+            # The seed may be another one than at the last start, or the simulation a newer one.
+            there = known[new.name]
+            await registry.update(there.id, ClusterChanges(endpoints=new.endpoints))
+            await registry.store_credentials(there.id, credentials)
 
 
 def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Vault:
