@@ -75,10 +75,17 @@ def patterns_of(entries: Iterable[LogEntry]) -> list[Pattern]:
     Lines of one template but of another level are of another kind.
     """
     miner = TemplateMiner()
+    sorted_in = [
+        (
+            entry,
+            level_of({**entry.metadata, **entry.stream}, entry.message),
+            miner.add(entry.message),
+        )
+        for entry in entries
+    ]
     found: dict[tuple[int, LogLevel], Pattern] = {}
-    for entry in entries:
-        level = level_of({**entry.metadata, **entry.stream}, entry.message)
-        number = miner.add(entry.message).number
+    for entry, level, template in sorted_in:
+        number = template.now().number
         pattern = found.get((number, level))
         if pattern is None:
             pattern = found[number, level] = Pattern(entry, level)

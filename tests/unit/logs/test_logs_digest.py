@@ -3,7 +3,6 @@ from uuid import UUID
 import pytest
 
 from aiops_mcp.analysis.loglevels import LogLevel, level_of, text_level
-from aiops_mcp.analysis.logpatterns import TemplateMiner
 from aiops_mcp.capabilities.logs_digest import digest_logs
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.logs import LogAnswer, LogDirection, LogEntry
@@ -101,21 +100,3 @@ def test_levels_are_recognised(text, level):
 def test_a_label_tells_the_level_before_the_text():
     assert level_of({"level": "error"}, "all is well") is LogLevel.ERROR
     assert level_of({"detected_level": "warn"}, "x") is LogLevel.WARNING
-
-
-def test_templates_take_what_varies_out():
-    miner = TemplateMiner()
-    first = miner.add("took 12ms for user 7 at 10.0.0.1:80")
-    second = miner.add("took 13ms for user 8 at 10.0.0.2:81")
-    assert first is second
-    assert (first.count, first.text) == (2, "took <*> for user <*> at <*>")
-    words = {miner.add(f"a login of user {name} succeeded").number for name in ("ann", "bob")}
-    assert len(words) == 1
-
-
-def test_memory_is_bounded_whatever_comes():
-    miner = TemplateMiner(most_templates=50)
-    for number in range(2000):
-        miner.add(" ".join(chr(97 + (number * 7 + place) % 26) * 3 for place in range(8)))
-    assert len(miner.templates) <= 50 + 1
-    assert miner.add("x" * 1_000_000).count >= 1
