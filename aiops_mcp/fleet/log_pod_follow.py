@@ -23,20 +23,25 @@ _Key = tuple[str, str, str]
 
 
 class PodFollower:
-    """One cluster's containers, at most ``most`` of them at a time."""
+    """One cluster's containers, at most ``most`` of them at a time.
 
-    def __init__(
-        self, client: "KubernetesClient", query: PodQuery, most: int, backlog: int
-    ) -> None:
-        self._client = client
+    It remembers how far each has been read: run again, it goes on from there.
+    """
+
+    def __init__(self, query: PodQuery, most: int, backlog: int) -> None:
         self._query = query
         self._most = most
         self._backlog = backlog
         self._following: dict[_Key, asyncio.Task[None]] = {}
         self._last: dict[_Key, int] = {}
+        self._looked = False
 
-    async def run(self, start: int, take: Take, opened: Callable[[], None]) -> None:
+    async def run(
+        self, client: "KubernetesClient", start: int, take: Take, opened: Callable[[], None]
+    ) -> None:
         """Follow without end, from ``start`` (nanoseconds) on.
+
+        Of what is there already, each container gives its last ``backlog`` lines at most.
 
         Raises:
             BackendError: the pods cannot be listed, or a log cannot be read for a reason that is
@@ -44,19 +49,23 @@ class PodFollower:
         """
         try:
             while True:
-                logs = [log for log in await self._query.logs(self._client) if log.started]
+                logs = [log for log in await self._query.logs(client) if log.started]
                 self._reap()
                 opened()
                 for log in logs:
                     key = (log.namespace, log.pod, log.container)
                     if key not in self._following and len(self._following) < self._most:
                         since = self._last.get(key, start)
+                        known = key in self._last or self._looked
+                        backlog = None if known else self._backlog
                         self._following[key] = asyncio.create_task(
-                            self._follow(log, key, since, take)
+                            self._follow(client, log, since, backlog, take)
                         )
+                self._looked = True
                 await self._wait()
         finally:
             tasks = list(self._following.values())
+            self._following = {}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -78,14 +87,22 @@ class PodFollower:
         for key in ended:
             self._following.pop(key).result()
 
-    async def _follow(self, log: PodLog, key: _Key, since: int, take: Take) -> None:
+    async def _follow(
+        self,
+        client: "KubernetesClient",
+        log: PodLog,
+        since: int,
+        backlog: int | None,
+        take: Take,
+    ) -> None:
+        key = (log.namespace, log.pod, log.container)
         lines = follow_pod_log(
-            self._client.http,
+            client.http,
             log.namespace,
             log.pod,
             log.container,
             since=to_datetime(since),
-            tail_lines=None if key in self._last else self._backlog,
+            tail_lines=backlog,
         )
         try:
             async with aclosing(lines):

@@ -10,11 +10,13 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiops_mcp.errors import (
     AiopsError,
     BackendMisbehaved,
+    BackendUnauthorized,
     ClusterUnreachable,
     QueryTimeout,
 )
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from aiops_mcp.backends.loki import LokiClient
 
 LONGEST_PAUSE = 30.0
+MISSED_LINES = 1000
+"""Lines asked for at most that were written while a connection was lost."""
+
 _AGAIN = (ClusterUnreachable, QueryTimeout, BackendMisbehaved)
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -96,17 +101,19 @@ class _Follower:
         self._queue = queue
         self._sleep = sleep
         self._source = source_of(access.cluster)
-        self._last = wanted.start
+        self._last: dict[str | None, int] = {}
         self._status: TailStatus | None = None
+        self._left_out: set[str] = set()
+        self._pods: PodFollower | None = None
 
     async def run(self) -> None:
         failures = 0
         while True:
-            before = self._last
+            before = dict(self._last)
             try:
                 await self._follow()
             except _AGAIN as error:
-                failures = 1 if self._last > before else failures + 1
+                failures = 1 if self._last != before else failures + 1
                 self._say(TailStatus.RETRYING, error)
             except AiopsError as error:
                 self._say(TailStatus.FAILED, error)
@@ -116,25 +123,45 @@ class _Follower:
 
     async def _follow(self) -> None:
         if self._source is LogSource.PODS:
-            query = PodQuery(self._wanted.node, self._access.cluster.name)
-            follower = PodFollower(
-                await self._access.kubernetes(), query, self._wanted.pods, self._wanted.backlog
-            )
-            await follower.run(self._last, self._take_one, self._opened)
+            if self._pods is None:
+                query = PodQuery(self._wanted.node, self._access.cluster.name)
+                self._pods = PodFollower(query, self._wanted.pods, self._wanted.backlog)
+            client = await self._access.kubernetes()
+            take = partial(self._take_one, None)
+            await self._pods.run(client, self._wanted.start, take, self._opened)
             return
         client = await self._access.loki()
         query = await self._words(self._access)
+        await self._follow_tenants(client, query)
+
+    async def _follow_tenants(self, client: "LokiClient", query: str) -> None:
+        """All tenants at once, until one ends; one that may not be read is said and left out.
+
+        Raises:
+            BackendUnauthorized: none of them may be read.
+        """
         tenants = client.tenancy.chosen(self._wanted.tenant)
-        if len(tenants) == 1:
-            await self._tail(client, query, tenants[0])
-            return
-        await _first_to_fail([self._tail(client, query, tenant) for tenant in tenants])
+        tasks = {asyncio.create_task(self._tail(client, query, each)): each for each in tenants}
+        try:
+            while True:
+                done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    refusal = task.exception()
+                    if not isinstance(refusal, BackendUnauthorized) or not left:
+                        task.result()
+                        return
+                    self._leave_out(str(tasks.pop(task)), refusal)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tail(self, client: "LokiClient", query: str, tenant: str | None) -> None:
+        known = self._last.get(tenant)
         frames = client.tail(
             query,
-            start=self._last,
-            limit=max(self._wanted.backlog, 1),
+            start=self._wanted.start if known is None else known,
+            limit=max(self._wanted.backlog, 1) if known is None else MISSED_LINES,
             tenant=tenant,
         )
         async with aclosing(frames):
@@ -143,12 +170,17 @@ class _Follower:
                 self._queue.lost(frame.dropped)
                 for stream in frame.streams:
                     for line in stream.lines:
-                        self._take_one(stream.labels, line.ns, line.text, line.metadata)
+                        self._take_one(tenant, stream.labels, line.ns, line.text, line.metadata)
 
     def _take_one(
-        self, labels: Mapping[str, str], ns: int, text: str, metadata: Mapping[str, str]
+        self,
+        tenant: str | None,
+        labels: Mapping[str, str],
+        ns: int,
+        text: str,
+        metadata: Mapping[str, str],
     ) -> None:
-        self._last = max(self._last, ns + 1)
+        self._last[tenant] = max(self._last.get(tenant, 0), ns + 1)
         self._queue.put(TailLine(self._access.cluster, labels, ns, text, metadata))
 
     def _opened(self) -> None:
@@ -156,9 +188,19 @@ class _Follower:
 
     def _say(self, status: TailStatus, error: AiopsError | None = None) -> None:
         """Tell of a change; that it is still lost is no news."""
-        if status is self._status:
-            return
-        self._status = status
+        if status is not self._status:
+            self._status = status
+            self._tell(status, None if error is None else str(error))
+
+    def _leave_out(self, tenant: str, refusal: BackendUnauthorized) -> None:
+        """Tell, once, that a part of the cluster's logs is not followed."""
+        if tenant not in self._left_out:
+            self._left_out.add(tenant)
+            self._tell(
+                TailStatus.FOLLOWING, f"its tenant {tenant} may not be read: {refusal.message}"
+            )
+
+    def _tell(self, status: TailStatus, error: str | None) -> None:
         cluster = self._access.cluster
         self._queue.tell(
             TailSource(
@@ -166,19 +208,6 @@ class _Follower:
                 cluster_name=cluster.name,
                 source=self._source,
                 status=status,
-                error=None if error is None else str(error),
+                error=error,
             )
         )
-
-
-async def _first_to_fail(tails: Sequence[Awaitable[None]]) -> None:
-    """Follow all of them until one ends; the others end with it."""
-    tasks = [asyncio.ensure_future(each) for each in tails]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,7 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aiops_mcp.errors import BackendRefused, InputError, LokiNotAvailable
+from aiops_mcp.errors import (
+    BackendMisbehaved,
+    BackendRefused,
+    InputError,
+    LokiNotAvailable,
+    QueryTimeout,
+)
 from aiops_mcp.fleet import log_cost
 from aiops_mcp.fleet.access import Access, address
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
@@ -30,6 +36,7 @@ from aiops_mcp.fleet.log_pods import Bounds, PodQuery, check_pods_can, pod_lines
 from aiops_mcp.fleet.log_tail import TailWanted, tail
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.logql import LogQuery, parse, to_text
+from aiops_mcp.logql import selectors as selectors_of
 from aiops_mcp.models.logs import LogAnswer, LogDirection, LogNames, LogSource, TailItem
 from aiops_mcp.models.nanoseconds import SECOND, to_ns
 from aiops_mcp.models.principal import Principal
@@ -40,6 +47,9 @@ MAX_LIMIT = 5000
 BACKEND = "logs"
 DEFAULT_SECONDS = 3600.0
 LABELS_SECONDS = 6 * 3600.0
+BACKLOG_SECONDS = 300.0
+"""How old the lines may be with which a live tail begins."""
+
 ESTIMATE_SHARE = 0.25
 """Of the time a cluster has, what estimating bytes may take before the query itself."""
 
@@ -189,6 +199,8 @@ class FleetLogs:
     ) -> AsyncGenerator[TailItem]:
         """New lines of the chosen clusters as they come, from ``start`` (nanoseconds) or now on.
 
+        ``backlog`` lines of before come first: since ``start``, or of the last minutes.
+
         Clusters that are known to be away are followed too, once they are back. Ends only when
         every cluster has refused the query.
 
@@ -207,7 +219,7 @@ class FleetLogs:
         wanted = TailWanted(
             question.text,
             question.node,
-            to_ns(self._clock()) if start is None else start,
+            self._since(backlog) if start is None else start,
             backlog,
             tenant,
             self._settings.log_max_pods,
@@ -222,6 +234,10 @@ class FleetLogs:
         async with aclosing(items):
             async for item in items:
                 yield item
+
+    def _since(self, backlog: int) -> int:
+        """Where a tail begins that names no start: now, or as early as lines of before may be."""
+        return to_ns(self._clock()) - (int(BACKLOG_SECONDS * SECOND) if backlog else 0)
 
     async def _labels_of(self, access: Access, tenant: str | None) -> frozenset[str]:
         """The names of a Loki's labels; none where it does not say, and nothing is translated."""
@@ -242,7 +258,7 @@ class FleetLogs:
                 ttl=self._settings.ttl_labels,
                 size=lambda names: 100 * len(names),
             )
-        except BackendRefused:
+        except (BackendRefused, BackendMisbehaved, QueryTimeout):
             return frozenset()
 
     async def _judge(
@@ -265,13 +281,14 @@ class FleetLogs:
                 "A metric query over logs needs a Loki, and none of the clusters asked has one.",
                 "Ask for the lines themselves, or set loki_url with update_cluster.",
             )
-        selectors = tuple(dict.fromkeys(to_text(use.selector) for use in question.uses))
         start = span.start - question.looks_back
         # To the minute, so that callers a moment apart share the estimate.
-        key = (selectors, tenant, start // (60 * SECOND), span.end // (60 * SECOND))
+        key = (question.text, tenant, start // (60 * SECOND), span.end // (60 * SECOND))
 
         async def ask(access: Access) -> int:
-            return await loki_bytes(await access.loki(), selectors, start, span.end, tenant)
+            said = translate(question.node, await self._labels_of(access, tenant)).query
+            selectors = dict.fromkeys(to_text(use.selector) for use in selectors_of(said))
+            return await loki_bytes(await access.loki(), tuple(selectors), start, span.end, tenant)
 
         patience = min(self._settings.check_timeout.values())
         answer = await self._fleet.ask_chosen(
