@@ -104,9 +104,8 @@ def digest_logs(answer: LogAnswer, *, call: str, detailed: bool) -> Digest:
     if not answer.entries:
         return _empty(answer)
     found = patterns_of(answer.entries)
-    rows = [_pattern_row(each) for each in found[:MOST_PATTERNS]]
-    shown = fitting(rows, room=PATTERN_BYTES, least=LEAST_PATTERNS)
-    table: list[tuple[Cell, ...]] = rows[:shown]
+    shown = _shown(found)
+    table = [_pattern_row(each) for each in shown]
     if detailed:
         table += [_line_row(entry) for entry in answer.entries]
     return Digest(
@@ -117,8 +116,19 @@ def digest_logs(answer: LogAnswer, *, call: str, detailed: bool) -> Digest:
         as_of=to_datetime(answer.end_time),
         query=answer.query,
         notes=_notes(answer),
-        more=_more(answer, left=len(found) - shown, call=call, detailed=detailed),
+        more=_more(answer, left=len(found) - len(shown), call=call, detailed=detailed),
     )
+
+
+def _shown(found: Sequence[Pattern]) -> list[Pattern]:
+    """As many as a short answer holds, the gravest; and the most frequent, however grave."""
+    rows = [_pattern_row(each) for each in found[:MOST_PATTERNS]]
+    count = fitting(rows, room=PATTERN_BYTES, least=LEAST_PATTERNS)
+    picked, left_out = list(found[:count]), found[count:]
+    most = max(left_out, key=lambda each: each.count, default=None)
+    if most is not None and most.count > picked[-1].count:
+        picked[-1] = most
+    return picked
 
 
 def _empty(answer: LogAnswer) -> Digest:

@@ -18,7 +18,7 @@ from aiops_mcp.errors import (
     QueryTimeout,
 )
 from aiops_mcp.fleet import log_cost
-from aiops_mcp.fleet.access import Access, address
+from aiops_mcp.fleet.access import Access, BackendMissing, address
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.fleet.log_answer import LogAsked, log_answer, names_answer, source_of
 from aiops_mcp.fleet.log_labels import real_name, translate
@@ -107,6 +107,8 @@ class FleetLogs:
         after = read_place(within.cursor) if within.cursor else None
         wanted = _wanted(question.text, span, within, after)
 
+        unable: list[LokiNotAvailable] = []
+
         async def ask(access: Access) -> LogsTold:
             if source_of(access.cluster) is LogSource.LOKI:
                 client = await access.loki()
@@ -116,15 +118,18 @@ class FleetLogs:
                     told = await loki_series(client, here, None if is_instant else step, timeout)
                     return replace(told, series=said.back(told.series), remarks=said.remarks)
                 return replace(await loki_lines(client, here, timeout), remarks=said.remarks)
-            lines = PodQuery(
-                check_pods_can(question.node, access.cluster.name), access.cluster.name
-            )
-            bounds = Bounds(self._settings.log_max_pods, self._settings.log_pod_bytes)
-            return await pod_lines(await access.kubernetes(), lines, wanted, bounds, span.now)
+            try:
+                return await self._from_pods(access, question, wanted, span.now)
+            except LokiNotAvailable as error:
+                unable.append(error)
+                stage = str(error.details.get("stage", ""))[:40]
+                raise BackendMissing(access.cluster.name, f"Loki for {stage}") from error
 
         answer = await self._fleet.ask_chosen(
             chosen, ask, backend=BACKEND, deadline=timeout, progress=progress, began=began
         )
+        if unable and not answer.succeeded() and not answer.failed():
+            raise unable[0]
         answer.raise_if_nobody_answered()
         asked = LogAsked(
             question,
@@ -136,6 +141,15 @@ class FleetLogs:
             notes,
         )
         return log_answer(answer, asked)
+
+    async def _from_pods(
+        self, access: Access, question: log_cost.LogQuestion, wanted: Wanted, now: int
+    ) -> LogsTold:
+        """Raises LokiNotAvailable where pods cannot answer."""
+        name = access.cluster.name
+        query = PodQuery(check_pods_can(question.node, name), name)
+        bounds = Bounds(self._settings.log_max_pods, self._settings.log_pod_bytes)
+        return await pod_lines(await access.kubernetes(), query, wanted, bounds, now)
 
     async def labels(
         self,

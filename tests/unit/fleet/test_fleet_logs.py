@@ -326,7 +326,8 @@ async def test_a_metric_query_is_asked_at_one_moment_or_over_a_range(build, now)
     assert store.of("instant")[0][2:] == (RATE, now)
     assert at_once.metric.results[0].data == POINTS
     assert at_once.metric.start_time is None
-    assert "a metric query" in at_once.coverage.failures[0].error
+    assert at_once.coverage.skipped == ("pods-1 (no Loki for a metric query)",)
+    assert at_once.warnings == ()
     ranged = await ask(logs, RATE, start=now - 3600 * SECOND)
     assert store.of("range")[0][6] == ranged.metric.step_seconds == 60
     assert ranged.metric.results[0].result_type is ResultType.MATRIX
@@ -437,10 +438,10 @@ async def test_pods_refuse_what_they_cannot_answer_and_others_answer(build, now)
     stores = {"edge-1": FakeLoki([({}, now - 1, "x")]), "pods-1": FakeKubernetes([pod("cart-1")])}
     answer = await ask(build(stores), SHOP + " | json")
     assert messages(answer) == ["x"]
-    [failure] = answer.coverage.failures
-    assert (failure.code, failure.cluster_name) == ("LOKI_NOT_AVAILABLE", "pods-1")
-    assert "| json" in failure.error
-    with pytest.raises(LokiNotAvailable):
+    assert answer.coverage.failures == ()
+    assert answer.coverage.skipped == ("pods-1 (no Loki for | json)",)
+    assert [each.cluster_name for each in answer.results] == ["edge-1"]
+    with pytest.raises(LokiNotAvailable, match="cannot be asked with | logfmt"):
         await ask(build({"pods-1": FakeKubernetes([])}), SHOP + " | logfmt")
 
 

@@ -63,6 +63,13 @@ def test_many_kinds_are_held_to_a_size():
     assert "more patterns" in (made.more or "")
 
 
+def test_what_is_most_frequent_is_shown_beside_what_is_grave():
+    errors = [entry(f"level=error {word * 12} {word}", 1) for word in "abcdefghijklmnop"]
+    made = digest(*errors, *[entry("level=warn slow again", number) for number in range(50)])
+    assert [row[0] for row in made.rows[:-1]] == ["ERROR"] * (len(made.rows) - 1)
+    assert made.rows[-1][:2] == ("WARNING", 50)
+
+
 def test_nothing_found_says_what_to_check():
     made = digest()
     assert made.headline == "No lines."
@@ -91,6 +98,18 @@ def test_more_lines_than_shown_are_known():
         ("INFO: no error here", LogLevel.INFO),
         ("<3>kernel: disk failed", LogLevel.ERROR),
         ("just words", LogLevel.UNKNOWN),
+        ('{"level":50,"msg":"pino"}', LogLevel.ERROR),
+        ('{"level":60}', LogLevel.CRITICAL),
+        ('{"level":40}', LogLevel.WARNING),
+        ('{"level":30}', LogLevel.INFO),
+        ('{"level":20}', LogLevel.DEBUG),
+        ('{"severity":4}', LogLevel.WARNING),
+        ('{"level":9}', LogLevel.UNKNOWN),
+        ('{"msg":"no level here"}', LogLevel.UNKNOWN),
+        ("panic: runtime error: index out of range", LogLevel.CRITICAL),
+        ("Traceback (most recent call last):", LogLevel.CRITICAL),
+        ("NVRM: Xid (PCI:0000:3b:00): 79, pid=1", LogLevel.ERROR),
+        ("GET /error.html 200 info-page", LogLevel.UNKNOWN),
     ],
 )
 def test_levels_are_recognised(text, level):
@@ -100,3 +119,5 @@ def test_levels_are_recognised(text, level):
 def test_a_label_tells_the_level_before_the_text():
     assert level_of({"level": "error"}, "all is well") is LogLevel.ERROR
     assert level_of({"detected_level": "warn"}, "x") is LogLevel.WARNING
+    assert level_of({"level": "3"}, "x") is LogLevel.ERROR
+    assert level_of({"level": "nonsense"}, "level=info x") is LogLevel.INFO
