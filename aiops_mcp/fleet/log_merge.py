@@ -21,6 +21,9 @@ REPLICA_LABELS = frozenset(
 LONGEST_MESSAGE = 16_384
 """Characters of a line that are passed on."""
 
+ALL_SHOWN = 5000
+"""As many lines of one nanosecond as can be asked for: the next page steps past it."""
+
 _NO_METADATA: Mapping[str, str] = {}
 
 
@@ -200,7 +203,8 @@ def _begin(kept: Sequence[_Row], after: Place | None) -> int:
 
 def _place(picked: Sequence[_Row], after: Place | None) -> Place | None:
     if not picked:
-        return None
+        # Nothing but copies of what was shown: this nanosecond is done with.
+        return Place(after.ns, ALL_SHOWN) if after is not None else None
     last = picked[-1][0]
     shown = 0
     for row in reversed(picked):

@@ -30,7 +30,7 @@ from aiops_mcp.fleet.log_loki import (
     loki_names,
     loki_series,
 )
-from aiops_mcp.fleet.log_merge import Place, read_place
+from aiops_mcp.fleet.log_merge import ALL_SHOWN, Place, read_place
 from aiops_mcp.fleet.log_pod_names import POD_LABELS, pod_label_values
 from aiops_mcp.fleet.log_pods import Bounds, PodQuery, check_pods_can, pod_lines
 from aiops_mcp.fleet.log_tail import TailWanted, tail
@@ -322,7 +322,7 @@ def _wanted(query: str, span: log_cost.Span, within: LogRange, after: Place | No
     start, end, shown = span.start, span.end, 0
     if after is not None:
         # More equal times than can be asked for at once are stepped past.
-        step_past = after.shown >= MAX_LIMIT - 1
+        step_past = after.shown >= ALL_SHOWN - 1
         shown = 0 if step_past else after.shown
         if within.direction is LogDirection.BACKWARD:
             end = min(end, after.ns + (0 if step_past else 1))

@@ -69,6 +69,7 @@ def test_two_words_are_two_events_and_many_are_one():
     lines = [f"session was opened for {name} by the client" for name in names]
     assert set(sorted_in(*lines)) == {"session was opened for <*> by the client"}
     assert len(set(sorted_in(*lines[:3]))) == 3
+    assert len(set(sorted_in(*lines[:4]))) == 1
 
 
 def test_what_joins_brings_its_count_along():

@@ -209,6 +209,21 @@ async def test_one_line_more_than_the_limit_is_asked_and_never_more_than_loki_gi
     assert store.of("range")[-1][5] == MAX_LIMIT
 
 
+async def test_copies_that_fill_an_answer_do_not_hide_that_there_is_more(build, now):
+    store = FakeLoki([({"app": "a"}, now - 1, "same")] * 9)
+    answer = await ask(build({"edge-1": store}), limit=2)
+    assert (messages(answer), answer.duplicates_folded) == (["same"], 2)
+    assert (answer.truncated, answer.cursor) == (True, f"{now - 1}.1")
+    store.lines.append(({"app": "a"}, now - 2, "older"))
+    logs, cursor, seen = build({"edge-1": store}), answer.cursor, []
+    for _ in range(3):
+        page = await ask(logs, limit=2, cursor=cursor)
+        seen, cursor = seen + messages(page), page.cursor
+        if not page.truncated:
+            break
+    assert (seen, cursor) == (["older"], None)
+
+
 async def test_more_equal_times_than_can_be_asked_for_are_stepped_past(build, now):
     store = FakeLoki([({"app": "a"}, now - 10, "old")])
     logs = build({"edge-1": store})
@@ -420,6 +435,14 @@ async def test_a_pod_that_cannot_be_read_is_named_and_all_of_them_are_a_failure(
     kubernetes.logs["cart-1", False] = refusal
     with pytest.raises(BackendRefused, match="waiting"):
         await ask(build({"pods-1": kubernetes}))
+
+
+async def test_of_more_lines_than_wanted_the_newest_or_the_oldest_are_kept(build):
+    text = stamped(*((second, str(second)) for second in range(10)))
+    logs = build({"pods-1": FakeKubernetes([pod("cart-1")], {("cart-1", False): text})})
+    newest, oldest = await ask(logs, limit=2), await ask(logs, limit=2, direction=FORWARD)
+    assert (messages(newest), newest.truncated) == (["9", "8"], True)
+    assert (messages(oldest), oldest.truncated) == (["0", "1"], True)
 
 
 async def test_what_has_never_run_is_not_asked(build):
