@@ -1,0 +1,83 @@
+"""Anomalies: what a series does that its own past does not explain."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field
+
+from aiops_mcp.models.entity import Entity, Timestamp
+
+
+class AnomalyType(StrEnum):
+    SPIKE = "SPIKE"
+    DROP = "DROP"
+    TREND_CHANGE = "TREND_CHANGE"
+    PATTERN_BREAK = "PATTERN_BREAK"
+    THRESHOLD_BREACH = "THRESHOLD_BREACH"
+
+
+class AnomalySeverity(StrEnum):
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+
+
+class DetectionType(StrEnum):
+    STATISTICAL = "STATISTICAL"
+    ML_BASED = "ML_BASED"
+    LLM_ASSISTED = "LLM_ASSISTED"
+
+
+class Sensitivity(StrEnum):
+    """How far from what is expected counts: fewer robust deviations find more, and more noise."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    EXTREME = "EXTREME"
+
+    @property
+    def deviations(self) -> float:
+        return _DEVIATIONS[self]
+
+
+_DEVIATIONS = {
+    Sensitivity.LOW: 3.0,
+    Sensitivity.MEDIUM: 2.5,
+    Sensitivity.HIGH: 2.0,
+    Sensitivity.EXTREME: 1.5,
+}
+
+
+class AnomalyDetection(Entity):
+    """One event in one series of one cluster, or of all of them together (no cluster).
+
+    ``detected_at`` is when it was judged; it goes on while ``ended_at`` is not set. ``deviation``
+    counts robust deviations from what was expected, ``deviation_percent`` percent of it (none
+    where nothing was expected). ``component`` names what the series is of.
+    """
+
+    id: UUID
+    cluster_id: UUID | None
+    cluster_name: str
+    metric_name: str
+    query: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    component: str = ""
+    component_kind: str = ""
+    unit: str = ""
+    detection_type: DetectionType = DetectionType.STATISTICAL
+    severity: AnomalySeverity
+    confidence_score: float = Field(ge=0, le=1)
+    anomaly_type: AnomalyType
+    expected_value: float | None
+    expected_low: float | None = None
+    expected_high: float | None = None
+    actual_value: float | None
+    deviation: float | None = None
+    deviation_percent: float | None
+    explanation: str
+    started_at: Timestamp
+    ended_at: Timestamp | None = None
+    detected_at: Timestamp
+    related_alerts: tuple[str, ...] = ()
