@@ -26,7 +26,8 @@ from aiops_mcp.surfaces.gateway_metrics import GatewayMetrics
 from aiops_mcp.surfaces.health import Health, Probe, health_routes
 from aiops_mcp.surfaces.identity import identity_routes
 from aiops_mcp.surfaces.log_tail import log_tail_route
-from aiops_mcp.surfaces.mcp import http_part
+from aiops_mcp.surfaces.mcp import MCP_PATH, http_part
+from aiops_mcp.surfaces.mcp_limit import McpLimit
 from aiops_mcp.surfaces.middleware import gateway
 from aiops_mcp.surfaces.openapi import openapi_document, openapi_route
 from aiops_mcp.surfaces.problem import exception_handlers
@@ -111,7 +112,8 @@ def http_application(app: App) -> HttpApplication:
             *docs_routes(),
         ],
     )
-    asgi = gateway(starlette, settings, metrics, needs_token=authenticator.required)
+    limited = McpLimit(starlette, gate, path=MCP_PATH)
+    asgi = gateway(limited, settings, metrics, needs_token=authenticator.required)
 
     def close_streams() -> None:
         app.hub.close()

@@ -72,7 +72,9 @@ async def register(home: Path, url: str) -> None:
 def our_server(home: str, *, cached: bool):
     port = free_port()
     command = [str(_BIN / "aiops"), "serve", "--port", str(port)]
-    more = {} if cached else {"AIOPS_TTL_INSTANT_QUERY": "0"}
+    more = {"AIOPS_RATE_USER_PER_MINUTE": "0", "AIOPS_RATE_ALL_PER_SECOND": "0"}
+    if not cached:
+        more["AIOPS_TTL_INSTANT_QUERY"] = "0"
     with process(command, "1 clusters", AIOPS_HOME=home, **more) as pid:
         until_open(port)
         yield f"http://127.0.0.1:{port}/mcp", pid

@@ -30,6 +30,7 @@ from aiops_mcp.surfaces.mcp_tools import OperationTool, Surroundings
 from aiops_mcp.surfaces.prompts import Prompt
 
 SERVER_NAME = "aiops"
+MCP_PATH = "/mcp"
 LIST_TTL_SECONDS = 60
 
 INSTRUCTIONS = """\
@@ -139,7 +140,7 @@ def build_mcp_server(
 
 
 def http_part(
-    server: FleetServer, settings: Settings, *, path: str = "/mcp", sessions: bool = True
+    server: FleetServer, settings: Settings, *, path: str = MCP_PATH, sessions: bool = True
 ) -> HttpPart:
     """Streamable HTTP at ``path``, with Host and Origin checked, for the host application.
 
