@@ -1,7 +1,8 @@
 """Model servers judged by what their users feel, and linked to the cards they run on. Pure.
 
 A vLLM server holds its cards' memory by design; its KV cache, its queue and its times say how it
-is. Thresholds are ours: they depend on what a service promises.
+is. A queue and a full cache count when they last, five and ten minutes; a burst is no fault.
+Thresholds are ours: they depend on what a service promises.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ class ServerThresholds:
     ttft: float = 2.0
     inter_token: float = 0.1
     kv_cache: float = 0.9
-    waiting: float = 5.0
+    waiting: float = 0.0
     queue: float = 1.0
     preemptions: float = 0.02
     aborted: float = 0.05
@@ -75,6 +76,22 @@ def _over(
     return evidence
 
 
+def _held(
+    name: str, lasting: str, limit: str, unit: str, minutes: int, scale: float = 1.0
+) -> Callable[[Values, ServerThresholds], str | None]:
+    """As ``_over``, of what was never less for some minutes."""
+
+    def evidence(values: Values, limits: ServerThresholds) -> str | None:
+        least = values.get(lasting)
+        if least is None or least <= getattr(limits, limit):
+            return None
+        now = values.get(name, least)
+        share = " %" if unit == "%" else ""
+        return f"{now * scale:.3g} {unit}, {least * scale:.3g}{share} or more for {minutes} min"
+
+    return evidence
+
+
 def _aborted(values: Values, limits: ServerThresholds) -> str | None:
     share = aborted_share(values)
     return f"{share:.0%} of requests" if share is not None and share > limits.aborted else None
@@ -92,13 +109,13 @@ _RULES = (
     _Rule("stalled", Verdict.FAILING, "it produces nothing", _stalled,
           "look at its GPUs (XID, clocks) and NCCL; restart it", bound="0 tokens/s"),
     _Rule("kv-cache", Verdict.DEGRADED, "its KV cache is full",
-          _over("kv_cache_used", "kv_cache", "%", 100),
+          _held("kv_cache_used", "kv_cache_held", "kv_cache", "%", 10, 100),
           "more replicas; shorter max-model-len; fp8 KV cache", "kv_cache", "%"),
     _Rule("preemptions", Verdict.DEGRADED, "it preempts requests and computes them again",
           _over("preemptions", "preemptions", "a second"),
           "KV cache too small: more replicas or memory", "preemptions", "a second"),
     _Rule("queue", Verdict.DEGRADED, "requests wait for it",
-          _over("waiting", "waiting", "waiting"), "scale out", "waiting"),
+          _held("waiting", "waiting_held", "waiting", "waiting", 5), "scale out", "waiting"),
     _Rule("queue-time", Verdict.DEGRADED, "requests wait long",
           _over("queue_p95", "queue", "s p95"), "scale out", "queue", "s"),
     _Rule("ttft", Verdict.DEGRADED, "the first token comes late",

@@ -33,6 +33,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 _PREFIXES = ("vllm:", "kserve_vllm:")
 _GAUGES = ("running", "waiting", "kv_cache_used")
+_HELD = {"waiting": ("waiting_held", "5m"), "kv_cache_used": ("kv_cache_held", "10m")}
+"""The least of a gauge over a while, of servers that are as old: what has lasted, not a moment."""
 _QUANTILES = {"ttft": "ttft_p95", "inter_token": "inter_token_p95", "queue": "queue_p95"}
 _BY = "model_name, namespace, pod, exported_namespace, exported_pod, instance"
 
@@ -81,7 +83,12 @@ def figures_query(names: frozenset[str], window: str = "5m") -> str | None:
 def _parts(figure: str, name: str, window: str) -> Sequence[str]:
     # a name with a colon and a prefix is still a plain metric name
     if figure in _GAUGES:
-        return (_labelled(f"sum by ({_BY}) ({name})", figure),)
+        now = _labelled(f"sum by ({_BY}) ({name})", figure)
+        if figure not in _HELD:
+            return (now,)
+        held, while_ = _HELD[figure]
+        least = f"min_over_time({name}[{while_}]) and {name} offset {while_}"
+        return now, _labelled(f"sum by ({_BY}) ({least})", held)
     if figure in _QUANTILES:
         rate = f"sum by (le, {_BY}) (rate({name}[{window}]))"
         return (_labelled(f"histogram_quantile(0.95, {rate})", _QUANTILES[figure]),)

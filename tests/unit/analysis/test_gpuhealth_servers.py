@@ -38,9 +38,19 @@ def test_a_server_that_is_well():
 @pytest.mark.parametrize(
     ("rule", "bad", "edge", "evidence"),
     [
-        ("kv-cache", {"kv_cache_used": 0.97}, {"kv_cache_used": 0.9}, "97 %"),
+        (
+            "kv-cache",
+            {"kv_cache_used": 0.97, "kv_cache_held": 0.93},
+            {"kv_cache_used": 0.9, "kv_cache_held": 0.9},
+            "97 %, 93 % or more for 10 min",
+        ),
         ("preemptions", {"preemptions": 0.6}, {"preemptions": 0.02}, "0.6 a second"),
-        ("queue", {"waiting": 37.0}, {"waiting": 5.0}, "37 waiting"),
+        (
+            "queue",
+            {"waiting": 37.0, "waiting_held": 4.0},
+            {"waiting": 37.0, "waiting_held": 0.0},
+            "37 waiting, 4 or more for 5 min",
+        ),
         ("queue-time", {"queue_p95": 1.5}, {"queue_p95": 1.0}, "1.5 s p95"),
         ("ttft", {"ttft_p95": 3.0}, {"ttft_p95": 2.0}, "3 s p95"),
         ("inter-token", {"inter_token_p95": 0.2}, {"inter_token_p95": 0.1}, "0.2 s p95"),
@@ -95,3 +105,7 @@ def test_shares_without_requests_are_unknown():
     assert aborted_share({"requests": 4.0}) == 0.0
     assert prefix_share({"prefix_queries": 0.0}) is None
     assert prefix_share({"prefix_queries": 10.0, "prefix_hits": 4.0}) == 0.4
+
+
+def test_a_server_too_young_for_a_verdict_on_its_queue_has_none():
+    assert judged(waiting=37.0, kv_cache_used=0.99).verdict is Verdict.HEALTHY

@@ -22,6 +22,8 @@ def test_only_what_is_there_is_asked_for_by_its_newest_name():
     assert query is not None
     parse(query)
     assert "vllm:gpu_cache_usage_perc" in query
+    lasting = "min_over_time(vllm:gpu_cache_usage_perc[10m]) and vllm:gpu_cache_usage_perc offset"
+    assert lasting + " 10m" in query
     assert "vllm:inter_token_latency_seconds_bucket[5m]" in query
     assert "time_per_output_token" not in query
     assert "num_requests_waiting" not in query
