@@ -1,0 +1,86 @@
+"""What a judgement over a series says: its anomalies, its expectation, and what could not be said.
+
+Plain data on arrays; it knows nothing of clusters, queries or the wire.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiops_mcp.models.anomaly import AnomalySeverity, AnomalyType
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+class Kind(StrEnum):
+    """A gauge is judged as it is; a counter by its growth, its resets taken for what they are."""
+
+    GAUGE = "GAUGE"
+    COUNTER = "COUNTER"
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """One event of one series.
+
+    ``begin``, ``end`` (the last sample of it) and ``peak`` are positions in the samples as given;
+    ``expected``, ``low``, ``high`` and ``actual`` belong to the peak, in the series' own unit (of a
+    counter: per second). ``deviation`` counts robust deviations, with its sign. ``confidence`` is
+    the share of such anomalies that were true ones on labelled data.
+    """
+
+    begin: int
+    end: int
+    peak: int
+    type: AnomalyType
+    severity: AnomalySeverity
+    expected: float
+    low: float
+    high: float
+    actual: float
+    deviation: float
+    confidence: float
+
+
+@dataclass(slots=True)
+class Judged:
+    """One series over a finished window.
+
+    ``score`` (0 to 1, per sample) ranks samples by how unusual they are; ``expected``, ``low`` and
+    ``high`` are NaN where nothing can be expected. ``remarks`` say what could not be judged, and
+    why.
+    """
+
+    anomalies: list[Anomaly]
+    score: Vector
+    expected: Vector
+    low: Vector
+    high: Vector
+    remarks: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sample, judged by what came before it.
+
+    ``score`` (0 to 1) ranks samples. ``alarm`` is true once per event, at the sample where it is
+    noticed, and then ``anomaly`` tells it (its positions count the samples seen, from 0).
+    """
+
+    score: float
+    alarm: bool
+    anomaly: Anomaly | None
+    expected: float
+    low: float
+    high: float
+
+
+def severity_of(deviation: float) -> AnomalySeverity:
+    """By the robust deviations: HIGH from 8, MEDIUM from 4, else LOW."""
+    size = abs(deviation)
+    if size >= 8:
+        return AnomalySeverity.HIGH
+    return AnomalySeverity.MEDIUM if size >= 4 else AnomalySeverity.LOW
