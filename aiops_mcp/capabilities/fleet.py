@@ -1,11 +1,12 @@
 """The fleet as a whole: how many clusters, how they are, what they have, what is loud."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from aiops_mcp.capabilities.clusters_digest import digest_fleet
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AiopsError
-from aiops_mcp.models.alerts import AlertSeverity, AlertState
+from aiops_mcp.models.alerts import SILENT_SWITCH, Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster, ClusterState, ClusterStatus, ClusterType
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
@@ -13,6 +14,9 @@ from aiops_mcp.models.entity import Entity, Timestamp
 from aiops_mcp.operation import Capability, Input
 
 fleet = Capability("fleet", "The fleet as a whole.")
+
+MOST_SILENT = 8
+"""Clusters named one by one in the summary's note."""
 
 
 class NoArguments(Input):
@@ -26,7 +30,10 @@ class AlertCount(Entity):
 
 
 class FleetSummary(Entity):
-    """Counts over the clusters the caller may see; ``firing`` has only clusters with alerts."""
+    """Counts over the clusters the caller may see; ``firing`` has only clusters with alerts.
+
+    ``silent`` are the clusters whose dead-man's switch fires no more: of them no alert is no news.
+    """
 
     total: int
     by_state: dict[ClusterState, int]
@@ -34,6 +41,7 @@ class FleetSummary(Entity):
     gpu_count: int
     clusters: tuple[Cluster, ...]
     firing: tuple[AlertCount, ...]
+    silent: tuple[str, ...]
     alert_coverage: Coverage | None
     expiring_credentials: tuple[str, ...]
     as_of: Timestamp
@@ -44,7 +52,16 @@ def _digest(_: NoArguments, answer: FleetSummary) -> Digest:
     digest = digest_fleet(answer.clusters, firing, answer.as_of)
     expiring = tuple(f"credentials expire soon: {name}" for name in answer.expiring_credentials)
     unasked = () if answer.alert_coverage else ("no cluster's Alertmanager answered",)
-    return digest.model_copy(update={"notes": (*digest.notes, *expiring, *unasked)})
+    silent = _silent(answer.silent)
+    return digest.model_copy(update={"notes": (*silent, *digest.notes, *expiring, *unasked)})
+
+
+def _silent(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    more = f" and {len(names) - MOST_SILENT} more" if len(names) > MOST_SILENT else ""
+    which = ", ".join(names[:MOST_SILENT]) + more
+    return (f"dead-man's switch silent in {which}: no alert from there means nothing",)
 
 
 @fleet.operation(
@@ -54,7 +71,7 @@ async def get_fleet_summary(context: Context, request: NoArguments) -> FleetSumm
     """The fleet in one look: clusters by type and state, GPUs, alerts, and who wants attention."""
     del request
     clusters = await context.registry.list(context.principal)
-    firing, coverage = await _firing(context) if clusters else ((), None)
+    loud, coverage = await _loud(context) if clusters else ((), None)
     expiring = await context.registry.expiring_credentials(context.principal)
     return FleetSummary(
         total=len(clusters),
@@ -62,15 +79,18 @@ async def get_fleet_summary(context: Context, request: NoArguments) -> FleetSumm
         by_type=dict(Counter(each.cluster_type for each in clusters)),
         gpu_count=sum(each.capabilities.gpu_count for each in clusters),
         clusters=clusters,
-        firing=firing,
+        firing=_counts(loud),
+        silent=tuple(
+            sorted({each.cluster_name for each in loud if each.alertname == SILENT_SWITCH})
+        ),
         alert_coverage=coverage,
         expiring_credentials=tuple(cluster.name for cluster, _ in expiring),
         as_of=context.clock(),
     )
 
 
-async def _firing(context: Context) -> tuple[tuple[AlertCount, ...], Coverage | None]:
-    """Loud alerts by cluster; a fleet whose Alertmanagers are all away still has a summary."""
+async def _loud(context: Context) -> tuple[Sequence[Alert], Coverage | None]:
+    """What fires unsuppressed; a fleet whose Alertmanagers are all away still has a summary."""
     try:
         found = await context.alerts.alerts(principal=context.principal)
     except AiopsError:
@@ -80,13 +100,18 @@ async def _firing(context: Context) -> tuple[tuple[AlertCount, ...], Coverage | 
         for alert in found.alerts
         if alert.state is AlertState.FIRING and not alert.is_suppressed
     ]
+    return loud, found.coverage
+
+
+def _counts(loud: Sequence[Alert]) -> tuple[AlertCount, ...]:
+    """By cluster, in the order of its first alert."""
     counts: list[AlertCount] = []
     for name in dict.fromkeys(alert.cluster_name for alert in loud):
         own = Counter(alert.severity for alert in loud if alert.cluster_name == name)
         critical, warning = own[AlertSeverity.CRITICAL], own[AlertSeverity.WARNING]
         if critical or warning:
             counts.append(AlertCount(cluster_name=name, critical=critical, warning=warning))
-    return tuple(counts), found.coverage
+    return tuple(counts)
 
 
 class ClusterHealth(Entity):

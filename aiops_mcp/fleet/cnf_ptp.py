@@ -87,7 +87,7 @@ def _take(node: _Node, name: str, labels: Mapping[str, str], points: Points) -> 
             node.roles[interface] = _ROLES.get(int(newest), "UNKNOWN")
         case "threshold":
             node.thresholds[labels.get("threshold", "")] = newest
-        case "gnss_status" | "frequency_status" | "phase_status":
+        case "gnss_status" | "pps_status" | "frequency_status" | "phase_status":
             node.hardware[name] = newest
         case _:
             pass
@@ -108,6 +108,7 @@ def _status(
     restarts = increase(of_process.get("process_restart_count", ()))
     recent = [point for point in offsets if point[0] >= offsets[-1][0] - DRIFT_SECONDS]
     drift = slope(recent)
+    timeout = node.thresholds.get("HoldOverTimeout")
     status = PtpStatus(
         cluster_id=cluster.id,
         cluster_name=cluster.name,
@@ -118,7 +119,8 @@ def _status(
         since=datetime.fromtimestamp(began, UTC) if began is not None else None,
         since_is_earlier=began is not None and began <= states[0][0],
         unlocked_seconds=_unlocked(states),
-        holdover_timeout_seconds=node.thresholds.get("HoldOverTimeout"),
+        holdover_timeout_seconds=timeout,
+        holdover_left_seconds=_holdover_left(states, timeout),
         offset_ns=_newest(offsets),
         worst_offset_ns=max((value for _, value in offsets), key=abs, default=None),
         min_offset_ns=node.thresholds.get("MinOffsetThreshold", -DEFAULT_OFFSET_NS),
@@ -130,6 +132,7 @@ def _status(
         process_up=_flag(_newest(of_process.get("process_status", ()))),
         process_restarts=_whole(restarts),
         gnss=_code(_GNSS, node.hardware.get("gnss_status")),
+        pps=_flag(node.hardware.get("pps_status")),
         dpll_phase=_code(_DPLL, node.hardware.get("phase_status")),
         dpll_frequency=_code(_DPLL, node.hardware.get("frequency_status")),
     )
@@ -147,10 +150,25 @@ def _unlocked(states: Points) -> float | None:
     return states[-1][0] - (locked[-1] if locked else states[0][0])
 
 
+def _holdover_left(states: Points, timeout: float | None) -> float | None:
+    """Seconds until the holdover is given up, null unless the clock is in it."""
+    away = _unlocked(states)
+    if (
+        away is None
+        or timeout is None
+        or _STATES.get(int(states[-1][1])) is not ClockState.HOLDOVER
+    ):
+        return None
+    return max(0.0, timeout - away)
+
+
 def _troubles(status: PtpStatus) -> tuple[str, ...]:
     found: list[str] = []
     if status.clock_state not in (None, ClockState.LOCKED):
-        found.append(status.clock_state.value)
+        left = status.holdover_left_seconds
+        found.append(
+            status.clock_state.value + ("" if left is None else f", {left:g} s of it left")
+        )
     offset = status.offset_ns
     if offset is not None and not status.min_offset_ns <= offset <= status.max_offset_ns:
         limit = status.max_offset_ns if offset > 0 else status.min_offset_ns
@@ -173,6 +191,8 @@ def _troubles(status: PtpStatus) -> tuple[str, ...]:
         found.append(f"{status.process} restarted {status.process_restarts} x")
     if status.gnss in ("no fix", "dead reckoning"):
         found.append(f"GNSS {status.gnss}")
+    if status.pps is False:
+        found.append("no pulse per second")
     return tuple(found)
 
 

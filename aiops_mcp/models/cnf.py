@@ -71,8 +71,9 @@ class PtpStatus(Entity):
     ``offset_ns`` is judged by ``min_offset_ns`` and ``max_offset_ns``, the thresholds of its
     profile (else the operator's defaults, ±100). ``since`` is when the state began, as far back as
     was looked; ``since_is_earlier`` says that it began before that. ``unlocked_seconds`` counts
-    from the loss of lock, through holdover and free run. ``trend_ns_per_minute`` is the drift of
-    the offset over the last minutes.
+    from the loss of lock, through holdover and free run; ``holdover_left_seconds`` is what remains
+    of the profile's holdover timeout, only while in holdover. ``trend_ns_per_minute`` is the drift
+    of the offset over the last minutes. ``pps`` says whether the pulse per second is there.
     """
 
     cluster_id: UUID
@@ -85,6 +86,7 @@ class PtpStatus(Entity):
     since_is_earlier: bool = False
     unlocked_seconds: float | None = None
     holdover_timeout_seconds: float | None = None
+    holdover_left_seconds: float | None = None
     offset_ns: float | None = None
     worst_offset_ns: float | None = None
     min_offset_ns: float
@@ -96,6 +98,7 @@ class PtpStatus(Entity):
     process_up: bool | None = None
     process_restarts: int | None = None
     gnss: str | None = None
+    pps: bool | None = None
     dpll_phase: str | None = None
     dpll_frequency: str | None = None
     troubles: tuple[str, ...] = ()

@@ -75,6 +75,22 @@ def test_the_profile_sets_the_limits(fakes):
     assert status.troubles == ("offset -30 ns beyond -20",)
 
 
+def test_what_is_left_of_the_holdover_is_told(fakes):
+    timeout = series("threshold", 120, threshold="HoldOverTimeout", profile="p")
+    held = only(fakes, ptp4l("clock_state", 1, 1, 2, 2), timeout)
+    assert (held.unlocked_seconds, held.holdover_left_seconds) == (60, 60)
+    assert held.troubles == ("HOLDOVER, 60 s of it left",)
+    over = only(fakes, ptp4l("clock_state", 1, 1, 2, 2, 2, 2, 2, 2), timeout)
+    assert over.holdover_left_seconds == 0
+    assert only(fakes, ptp4l("clock_state", 1, 0), timeout).holdover_left_seconds is None
+
+
+def test_a_missing_pulse_per_second_is_a_trouble(fakes):
+    status = only(fakes, ptp4l("clock_state", 1), series("pps_status", 0))
+    assert (status.pps, status.troubles) == (False, ("no pulse per second",))
+    assert only(fakes, ptp4l("clock_state", 1), series("pps_status", 1)).troubles == ()
+
+
 def test_a_process_that_died_or_restarts(fakes):
     status = only(
         fakes,
