@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from aiops_mcp.simulation.fleet import SimulatedFleet
 
 
+FOLLOW_LOGS = "follow_logs"
+"""Name of a log tail in the record of calls; it is no operation."""
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -113,7 +117,7 @@ class App:
         def tell(outcome: str) -> None:
             milliseconds = (time.perf_counter() - started) * 1000
             self.context.audit.began(
-                "follow_logs",
+                FOLLOW_LOGS,
                 asdict(question),
                 principal,
                 outcome=outcome,
@@ -139,6 +143,10 @@ class App:
             if not is_told:
                 tell(error.code)
             raise
+
+    def refused_tail(self, given: Mapping[str, Any], principal: Principal, code: str) -> None:
+        """Keep that somebody wanted to follow logs and was not let."""
+        self.context.audit.began(FOLLOW_LOGS, given, principal, outcome=code)
 
     async def check_stale_clusters(self) -> None:
         """Check and discover what nobody has looked at lately, for commands without a server."""
@@ -232,8 +240,8 @@ async def open_app(
             clock,
             shared=lambda: settings.redis_url is not None and bus.connected,
             announce=bus.announce,
-            subscribed=lambda principal, wanted: audit.began(
-                "subscribe_events", wanted.model_dump(mode="json"), principal
+            asked=lambda principal, wanted, outcome: audit.began(
+                "subscribe_events", wanted, principal, outcome=outcome
             ),
         )
         registry = Registry(

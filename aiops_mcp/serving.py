@@ -107,7 +107,7 @@ def http_application(app: App) -> HttpApplication:
             *health_routes(health, gate, metrics, version=__version__),
             *identity_routes(app.operations, gate),
             stream_route(app.hub, gate, app.context.clock),
-            log_tail_route(app.tail_logs, gate),
+            log_tail_route(app.tail_logs, gate, refused=app.refused_tail),
             openapi_route(document),
             *docs_routes(),
         ],

@@ -10,7 +10,7 @@ no fleet: what gives the lines is passed in.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,9 +67,15 @@ class Tail(Protocol):
     ) -> AsyncGenerator[TailItem]: ...
 
 
-def log_tail_route(tail: Tail, gate: Gate, *, auth_seconds: float = 10.0) -> WebSocketRoute:
-    """The route; its connections are counted together."""
-    endpoint = LogTailEndpoint(tail, gate, auth_seconds)
+Refused = Callable[[Mapping[str, Any], Principal, str], None]
+"""Is told what was asked for, by whom, and the code of the error that was the answer."""
+
+
+def log_tail_route(
+    tail: Tail, gate: Gate, *, refused: Refused | None = None, auth_seconds: float = 10.0
+) -> WebSocketRoute:
+    """The route; its connections are counted together. ``tail`` itself tells of what it refuses."""
+    endpoint = LogTailEndpoint(tail, gate, auth_seconds, refused)
 
     async def follow(websocket: WebSocket) -> None:
         await endpoint(websocket)
@@ -80,10 +86,13 @@ def log_tail_route(tail: Tail, gate: Gate, *, auth_seconds: float = 10.0) -> Web
 class LogTailEndpoint:
     """Serves each connection in its own task."""
 
-    def __init__(self, tail: Tail, gate: Gate, auth_seconds: float) -> None:
+    def __init__(
+        self, tail: Tail, gate: Gate, auth_seconds: float, refused: Refused | None
+    ) -> None:
         self._tail = tail
         self._gate = gate
         self._auth_seconds = auth_seconds
+        self._refused = refused
         self._open = 0
 
     async def __call__(self, websocket: WebSocket) -> None:
@@ -99,6 +108,8 @@ class LogTailEndpoint:
                     f"{MOST_TAILS} logs are followed already.", "Come again.", retry_after=30.0
                 )
         except AiopsError as error:
+            if self._refused is not None:
+                self._refused(dict(websocket.query_params), admitted.principal, error.code)
             await _end(websocket, error)
             return
         self._open += 1

@@ -8,9 +8,9 @@ Liveness is the WebSocket's own ping and pong, which the server sends (``HEARTBE
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from starlette.routing import WebSocketRoute
@@ -164,10 +164,11 @@ class StreamEndpoint:
             told = sent if isinstance(sent, str | int | float) else None
             await self._answer(client, {"type": "pong", "timestamp": told, "server_time": now})
         elif kind == "subscribe":
-            last = frame.get("last_event_id")
-            if last is not None and not (isinstance(last, str) and len(last) <= 100):
-                raise InputError("last_event_id is not the id of an event.", "Leave it away.")
-            self._hub.subscribe(client, read_subscription(frame), last)
+            try:
+                self._hub.subscribe(client, read_subscription(frame), _last_event_id(frame))
+            except AiopsError as error:
+                self._hub.refused(client, _wanted(frame), error.code)
+                raise
         elif kind == "unsubscribe":
             self._hub.unsubscribe(client, read_event_types(frame))
         elif kind == "auth":
@@ -204,6 +205,19 @@ class StreamEndpoint:
             return await client.admitted.is_good()
         except AccessError:
             return False
+
+
+def _wanted(frame: dict[str, Any]) -> dict[str, Any]:
+    """What a frame asks to hear, good or not."""
+    wanted = frame.get("subscription")
+    return cast("dict[str, Any]", wanted) if isinstance(wanted, dict) else {"subscription": wanted}
+
+
+def _last_event_id(frame: Mapping[str, Any]) -> str | None:
+    last = frame.get("last_event_id")
+    if last is None or (isinstance(last, str) and len(last) <= 100):
+        return last
+    raise InputError("last_event_id is not the id of an event.", "Leave it away.")
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:

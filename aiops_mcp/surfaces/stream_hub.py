@@ -6,9 +6,9 @@ a client does, nobody waits for it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -25,6 +25,9 @@ from aiops_mcp.surfaces.stream_routing import Interest, Routing, may_hear
 _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 1_000
+
+
+Asked = Callable[[Principal, Mapping[str, Any], str], None]
 
 
 class LoggedEvent(Protocol):
@@ -58,7 +61,7 @@ class StreamHub:
     """All clients of the stream; ``log`` answers who comes back.
 
     ``announce`` reaches all processes, ``shared`` says whether there is a way to them;
-    ``subscribed`` is told who asked for what.
+    ``asked`` is told who asked for what, and what became of it.
     """
 
     def __init__(
@@ -68,14 +71,14 @@ class StreamHub:
         *,
         shared: Callable[[], bool] = lambda: False,
         announce: Callable[[Notice], Awaitable[None]] | None = None,
-        subscribed: Callable[[Principal, Subscription], None] | None = None,
+        asked: Asked | None = None,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._log = log
         self._clock = clock
         self._shared = shared
         self._announce = announce
-        self._subscribed = subscribed
+        self._asked = asked
         self._max = max_connections
         self._clients: dict[str, StreamClient] = {}
         self._routing: Routing[StreamClient] = Routing()
@@ -135,8 +138,9 @@ class StreamHub:
         """
         interest = Interest.of(subscription)
         self._routing.add(client, interest)
-        if self._subscribed is not None:
-            self._subscribed(client.admitted.principal, subscription)
+        if self._asked is not None:
+            wanted = subscription.model_dump(mode="json")
+            self._asked(client.admitted.principal, wanted, "OK")
         answer: dict[str, object] = {
             "type": "subscribed",
             "subscription": interest.as_subscription().model_dump(mode="json"),
@@ -158,6 +162,11 @@ class StreamHub:
         client.send(orjson.dumps(answer))
         if missed:
             client.replay(event_frame(entry.event, entry.sequence) for entry in missed)
+
+    def refused(self, client: StreamClient, wanted: Mapping[str, Any], code: str) -> None:
+        """A subscription that was asked for, as it came, and cannot be."""
+        if self._asked is not None:
+            self._asked(client.admitted.principal, wanted, code)
 
     def _to_come(self) -> set[UUID]:
         """Events that are in the log already, and that the bus has not brought here yet."""

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 
 ADMIN, VIEWER = "admin-token-of-this-test", "viewer-token-of-this-test"
 CANARY = "canary-7f3a-never-show-this"
+TAIL = "/api/v1/logs/tail"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,12 @@ async def test_what_is_followed_is_of_the_record(server) -> None:
         wanted = {"event_types": ["GPU_UPDATE"]}
         await events.send(json.dumps({"type": "subscribe", "subscription": wanted}))
         assert json.loads(await events.recv())["type"] == "subscribed"
-    url = f"{base}/api/v1/logs/tail?query=%7Bapp"
+        wanted = {"event_types": ["NOPE"], "cluster_filter": ["east"]}
+        await events.send(json.dumps({"type": "subscribe", "subscription": wanted}))
+        assert json.loads(await events.recv())["code"] == "INVALID_SUBSCRIPTION"
+    async with connect(f"{base}{TAIL}?limit=many", additional_headers=header, proxy=None) as lines:
+        assert json.loads(await lines.recv())["code"] == "VALIDATION_FAILED"
+    url = f"{base}{TAIL}?query=%7Bapp"
     async with connect(url, additional_headers=header, proxy=None) as lines:
         assert json.loads(await lines.recv())["code"] == "INVALID_LOGQL"
     with rest(server, ADMIN) as admin:
@@ -153,8 +159,12 @@ async def test_what_is_followed_is_of_the_record(server) -> None:
     kept = {(each["operation"], each["outcome"], each["subject"]) for each in found}
     assert {
         ("subscribe_events", "OK", "viewer-2"),
+        ("subscribe_events", "INVALID_SUBSCRIPTION", "viewer-2"),
+        ("follow_logs", "VALIDATION_FAILED", "viewer-2"),
         ("follow_logs", "INVALID_LOGQL", "viewer-2"),
     } <= kept
+    refused = next(each for each in found if each["outcome"] == "INVALID_SUBSCRIPTION")
+    assert refused["clusters"] == ["east"]
 
 
 def test_the_record_of_calls_in_the_terminal(server, run) -> None:
