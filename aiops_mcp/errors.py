@@ -17,7 +17,7 @@
     │   └── ResourceNotFound         VALIDATION_FAILED 404
     ├── ClusterAlreadyExists         409
     ├── RateLimited                  429
-    ├── DiscoveryFailed  ToolExecutionFailed  StorageFailed  500
+    ├── DiscoveryFailed  ToolExecutionFailed  AnomalyDetectionFailed  StorageFailed  500
     └── BackendError                 what a cluster's backend did to us
         ├── ClusterUnreachable       503 (retryable)
         ├── CircuitOpen              CLUSTER_UNREACHABLE 503
@@ -196,6 +196,10 @@ class DiscoveryFailed(AiopsError):
 
 class ToolExecutionFailed(AiopsError):
     code = "TOOL_EXECUTION_FAILED"
+
+
+class AnomalyDetectionFailed(AiopsError):
+    code = "ANOMALY_DETECTION_FAILED"
 
 
 class StorageFailed(AiopsError):

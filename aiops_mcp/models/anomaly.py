@@ -1,10 +1,11 @@
-"""Anomalies: what a series does that its own past does not explain."""
+"""Anomalies, changes and what runs out: what a series does, and its own past does not explain."""
 
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
+from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.entity import Entity, Timestamp
 
 
@@ -81,3 +82,101 @@ class AnomalyDetection(Entity):
     ended_at: Timestamp | None = None
     detected_at: Timestamp
     related_alerts: tuple[str, ...] = ()
+
+
+class AnomalyAnswer(Entity):
+    """The anomalies of a window, worst first; ``notes`` tell what could not be judged, and why.
+
+    ``total`` counts those that were found, ``anomalies`` holds at most the worst thousand of them.
+    """
+
+    anomalies: tuple[AnomalyDetection, ...]
+    total: int
+    by_severity: dict[str, int] = Field(default_factory=dict)
+    by_type: dict[str, int] = Field(default_factory=dict)
+    series_judged: int
+    expressions: int
+    since: Timestamp
+    until: Timestamp
+    step_seconds: float
+    sensitivity: Sensitivity
+    notes: tuple[str, ...] = ()
+    coverage: Coverage
+    query: str | None = None
+    as_of: Timestamp
+
+
+class SeriesChange(Entity):
+    """The moment from which a series was at another level.
+
+    ``strength`` ranks changes: the t statistic of the difference. ``goes_on``: no later change.
+    """
+
+    cluster_id: UUID | None
+    cluster_name: str
+    metric_name: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    component: str = ""
+    unit: str = ""
+    at: Timestamp
+    before: float | None
+    after: float | None
+    change_percent: float | None
+    strength: float
+    goes_on: bool
+
+
+class ChangeAnswer(Entity):
+    """Changes of level, in the order of time; ``onset`` names the clusters in that of their first.
+
+    ``total`` counts those found, ``changes`` holds at most the thousand strongest.
+    """
+
+    changes: tuple[SeriesChange, ...]
+    total: int
+    onset: tuple[str, ...] = ()
+    series_judged: int
+    since: Timestamp
+    until: Timestamp
+    step_seconds: float
+    notes: tuple[str, ...] = ()
+    coverage: Coverage
+    query: str | None = None
+    as_of: Timestamp
+
+
+class RunningOut(Entity):
+    """Something that will reach its limit: at ``at``, 90 % between ``earliest`` and ``latest``.
+
+    ``latest`` is not set where it may as well never be; ``reason`` says what is uncertain.
+    """
+
+    cluster_id: UUID | None
+    cluster_name: str
+    metric_name: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    component: str = ""
+    component_kind: str = ""
+    unit: str = ""
+    now: float
+    limit: float
+    per_day: float
+    at: Timestamp
+    earliest: Timestamp | None = None
+    latest: Timestamp | None = None
+    reason: str = ""
+
+
+class ForecastAnswer(Entity):
+    """What runs out within the horizon, soonest first; at most a thousand."""
+
+    running_out: tuple[RunningOut, ...]
+    total: int
+    series_judged: int
+    since: Timestamp
+    until: Timestamp
+    horizon_seconds: float
+    notes: tuple[str, ...] = ()
+    coverage: Coverage
+    query: str | None = None
+    as_of: Timestamp
