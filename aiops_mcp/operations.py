@@ -6,6 +6,7 @@ Importing it costs little: no database, no MCP stack, no numpy.
 from aiops_mcp.capabilities import (
     alert_history,
     alert_rules,
+    anomalies,
     auditing,
     credentials,
     gpu_health,
@@ -20,6 +21,7 @@ from aiops_mcp.capabilities import (
     trace_services,
 )
 from aiops_mcp.capabilities.alerts import alerts
+from aiops_mcp.capabilities.analysis import analysis
 from aiops_mcp.capabilities.clusters import clusters
 from aiops_mcp.capabilities.cnf import cnf
 from aiops_mcp.capabilities.fleet import fleet
@@ -31,7 +33,19 @@ from aiops_mcp.capabilities.server import server
 from aiops_mcp.capabilities.traces import traces
 from aiops_mcp.operation import Operation
 
-CAPABILITIES = (fleet, clusters, metrics, alerts, logs, traces, kubernetes, gpu, cnf, server)
+CAPABILITIES = (
+    fleet,
+    clusters,
+    metrics,
+    alerts,
+    logs,
+    traces,
+    kubernetes,
+    gpu,
+    cnf,
+    analysis,
+    server,
+)
 
 # These declare operations of a capability in files of their own.
 _DECLARING = (
@@ -49,6 +63,7 @@ _DECLARING = (
     kubernetes_health,
     kubernetes_changes,
     trace_services,
+    anomalies,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(
