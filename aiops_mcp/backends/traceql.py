@@ -65,7 +65,11 @@ def pattern(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "".join(char if char.isalnum() or char in "_ -/:" else f"\\{char}" for char in text)
+    # RE2 takes a backslash before ASCII punctuation only.
+    return "".join(
+        char if char.isalnum() or char in "_ -/:" or not char.isascii() else f"\\{char}"
+        for char in text
+    )
 
 
 def _conditions(search: TraceSearch) -> Iterator[str]:

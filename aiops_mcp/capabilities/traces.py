@@ -165,10 +165,11 @@ def asked_search(request: TraceQuery, now: datetime) -> TraceSearch:
     """What is looked for, in whole seconds. Raises InputError for what contradicts itself."""
     end = requested_moment(request.end_time, now, "end_time") or now
     start = requested_moment(request.start_time, now, "start_time") or _before(end)
-    names = (request.service_name, request.operation_name, *request.tags)
-    if request.traceql is not None and any(names):
+    durations = (request.min_duration_ms, request.max_duration_ms)
+    given = (request.service_name, request.operation_name, *request.tags, *durations)
+    if request.traceql is not None and any(one is not None for one in given):
         raise InputError(
-            "traceql takes the place of service_name, operation_name and tags.",
+            "traceql takes the place of service_name, operation_name, tags and durations.",
             "Give it alone, or write the conditions into it.",
             details={"field": "traceql"},
         )

@@ -85,7 +85,7 @@ def pod_trouble(pod: Json) -> tuple[int, int, str]:
 def split_lines(log: str) -> list[tuple[str | None, str]]:
     """Lines with the time that the kubelet put in front, where it did."""
     found: list[tuple[str | None, str]] = []
-    for line in log.splitlines():
+    for line in log.split("\n"):  # whatever else ends a line elsewhere stands within one here
         match = _STAMP.match(line)
         found.append((match[1], match[2]) if match else (None, line))
     return [(at, line.rstrip()) for at, line in found if line.strip()]

@@ -75,7 +75,7 @@ def _config(thing: Json) -> dict[str, Any]:
     binary = cast("Json", thing.get("binaryData") or {})
     found: dict[str, Any] = {
         "data": {
-            key: HIDDEN if _SECRET_NAME.search(key) and "\n" not in str(value) else value
+            key: HIDDEN if _SECRET_NAME.search(key) and _is_one_line(value) else value
             for key, value in data.items()
         }
     }
@@ -84,6 +84,11 @@ def _config(thing: Json) -> dict[str, Any]:
             key: f"{_decoded_size(value)} bytes" for key, value in binary.items()
         }
     return found
+
+
+def _is_one_line(value: object) -> bool:
+    """Whether a value is one thing, and no file of which the name tells little."""
+    return "\n" not in str(value).strip()
 
 
 def _metadata(metadata: Json) -> dict[str, Any]:

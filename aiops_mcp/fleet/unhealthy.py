@@ -232,9 +232,9 @@ def _by_others(
     elif one.kind == "ClusterVersion" and degraded and one.cause == "Failing":
         reason = f"ClusterOperator/{degraded[0]}"
     elif one.workload and (pods := by_workload.get((one.namespace, one.workload))):
-        reasons = {pod.explained_by for pod in pods}
-        reason = pods[0].explained_by if len(reasons) == 1 else None
-        reason = reason or f"Pod/{next(p.name for p in pods if p.explained_by is None)}"
+        # Its own pods say more than a node that took only some of them along.
+        by_itself = next((f"Pod/{pod.name}" for pod in pods if pod.explained_by is None), None)
+        reason = by_itself or min(pod.explained_by or "" for pod in pods)
     return one.model_copy(update={"explained_by": reason}) if reason else one
 
 

@@ -80,7 +80,9 @@ def judge_deployment(cluster_name: str, thing: Json, now: datetime) -> Iterator[
             changed_at(progressing),
         )
     elif available < wanted:
-        since = changed_at(told.get("Available", {}))
+        reached = told.get("Available", {})
+        # While enough are there the condition is true, and has been for long.
+        since = changed_at(reached) if text(reached, "status") == "False" else None
         severity = _lack(available)
         yield finding(
             cluster_name, "Deployment", thing, severity, "ReplicasUnavailable", have, since

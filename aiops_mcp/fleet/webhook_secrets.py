@@ -3,6 +3,7 @@
 A secret is random and long, so a plain hash of it tells nothing; only that is stored.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -38,6 +39,7 @@ class WebhookSecrets:
         self._monotonic = monotonic
         self._hashes: Mapping[UUID, str] = {}
         self._read_at: float | None = None
+        self._reading = asyncio.Lock()
 
     async def make(self, cluster: Cluster) -> str:
         """A new secret in place of the one there is; told here and never again.
@@ -53,8 +55,9 @@ class WebhookSecrets:
 
     async def remove(self, cluster: Cluster) -> bool:
         """Take no webhooks of this cluster any more; false when none were taken."""
+        removed = await self._table.remove(cluster.id)
         self._read_at = None
-        return await self._table.remove(cluster.id)
+        return removed
 
     async def owner(self, secret: str) -> UUID | None:
         """The cluster whose secret it is. All are compared, however early one fits."""
@@ -67,11 +70,13 @@ class WebhookSecrets:
         return frozenset(await self._known(GOOD_SECONDS))
 
     async def _known(self, age: float) -> Mapping[UUID, str]:
-        now = self._monotonic()
-        if self._read_at is None or now - self._read_at >= age:
-            self._read_at = now
-            self._hashes = await self._table.all()
-        return self._hashes
+        # Who comes while they are read waits: to take a good secret for a wrong one loses alerts.
+        async with self._reading:
+            now = self._monotonic()
+            if self._read_at is None or now - self._read_at >= age:
+                self._hashes = await self._table.all()
+                self._read_at = now
+            return self._hashes
 
 
 def _owner(hashes: Mapping[UUID, str], given: str) -> UUID | None:

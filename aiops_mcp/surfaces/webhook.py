@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from aiops_mcp.errors import AiopsError, AuthFailed
+from aiops_mcp.errors import AiopsError, AuthFailed, RateLimited
 from aiops_mcp.surfaces.auth import bearer_token
 from aiops_mcp.surfaces.gate import Gate
 from aiops_mcp.surfaces.problem import MethodNotAllowed, problem_response, to_json
@@ -26,6 +26,20 @@ _log = logging.getLogger(__name__)
 SECRET_HEADER = "x-webhook-secret"  # noqa: S105 - the name of a header
 WRONG_SECRETS = Rate("webhook", 30, 60, 10)
 """Wrong secrets of one address; right ones are not counted here."""
+
+
+class SendAgain(TooManyRequests):
+    """As the limit that is used up, with a status on which Alertmanager tries again.
+
+    It drops what is answered with any 4xx, 429 included (``notify/util.go``).
+    """
+
+    status = 503
+
+    def __init__(self, refused: TooManyRequests) -> None:
+        RateLimited.__init__(self, refused.message, refused.hint, retry_after=refused.retry_after)
+        self.limit = refused.limit
+        self.headers = refused.headers
 
 
 class WebhookReceiver(Protocol):
@@ -74,7 +88,10 @@ class WebhookEndpoint:
     async def _respond(self, request: Request) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed(request.method, self._template, ("POST",))
-        headers = await self._gate.limits.admit(None)
+        try:
+            headers = await self._gate.limits.admit(None)
+        except TooManyRequests as refused:
+            raise SendAgain(refused) from refused
         body = await request.body()
         cluster = request.path_params.get("cluster")
         try:

@@ -24,6 +24,7 @@ def query(**more):
         ({"service": "web"}, '{ resource.service.name = "web" }'),
         ({"service": "pay*"}, '{ resource.service.name =~ "^(?:pay.*)$" }'),
         ({"service": "a.b*"}, '{ resource.service.name =~ "^(?:a\\\\.b.*)$" }'),
+        ({"service": "a–b.*"}, '{ resource.service.name =~ "^(?:a–b\\\\..*)$" }'),
         ({"operation": "GET /x"}, '{ name = "GET /x" }'),
         ({"service": 'a"} || {"'}, '{ resource.service.name = "a\\"} || {\\"" }'),
         ({"min_duration_ms": 1500}, "{ traceDuration >= 1500ms }"),

@@ -422,7 +422,13 @@ def test_the_last_hour_in_whole_seconds():
 
 def test_traceql_stands_alone():
     assert asked_search(TraceQuery(traceql="{ }", limit=100), NOW).traceql == "{ }"
-    for more in ({"service_name": "a"}, {"operation_name": "a"}, {"tags": {"a": "b"}}):
+    for more in (
+        {"service_name": "a"},
+        {"operation_name": "a"},
+        {"tags": {"a": "b"}},
+        {"min_duration_ms": 0},
+        {"max_duration_ms": 5},
+    ):
         with pytest.raises(InputError, match="takes the place"):
             asked_search(TraceQuery(traceql="{ }", **more), NOW)
 

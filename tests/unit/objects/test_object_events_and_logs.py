@@ -85,6 +85,14 @@ def test_what_counts_as_an_error(line, bad):
     assert is_error(line) is bad
 
 
+def test_only_a_newline_ends_a_line():
+    log = "2026-03-10T14:30:00Z a\x0bb\u2028c\rd\r\n\n2026-03-10T14:30:01Z e\n"
+    assert split_lines(log) == [
+        ("2026-03-10T14:30:00Z", "a\x0bb\u2028c\rd"),
+        ("2026-03-10T14:30:01Z", "e"),
+    ]
+
+
 def test_neighbours_that_differ_only_in_numbers_are_folded():
     lines = split_lines(
         "2026-03-01T11:00:00.1Z tick 1\n2026-03-01T11:00:01.1Z tick 2\n\nplain\n"

@@ -68,6 +68,11 @@ def test_references_to_secrets_stay_readable():
     assert pruned({"metadata": {}, "spec": spec}, "Pod")["spec"] == spec
 
 
+def test_a_secret_with_a_line_end_is_a_single_value():
+    shown = pruned({"data": {"password": "hunter2\n", "token.conf": "a = 1\nb = 2\n"}}, "ConfigMap")
+    assert shown["data"] == {"password": "[hidden]", "token.conf": "a = 1\nb = 2\n"}
+
+
 def test_a_config_map_hides_single_values_and_folds_long_ones():
     data = {"password": SECRET, "config.yaml": "a: 1\n" * 400, "level": "info"}
     shown = pruned(

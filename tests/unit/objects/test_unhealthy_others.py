@@ -134,6 +134,29 @@ def finding(kind, name, cause, **parts):
     )
 
 
+def test_a_workload_whose_pods_are_all_on_nodes_that_are_away():
+    found = explained(
+        [
+            finding("Node", "n1", "NotReady"),
+            finding("Node", "n2", "NodeStatusUnknown"),
+            finding("Pod", "p", "NotReady", node="n2", workload="Deployment/web"),
+            finding("Pod", "q", "Terminating", node="n1", workload="Deployment/web"),
+            finding("Deployment", "web", "ReplicasUnavailable", workload="Deployment/web"),
+        ]
+    )
+    assert [one.explained_by for one in found] == ["Node/n2", "Node/n1", None, None, "Node/n1"]
+
+
+def test_replicas_lack_since_the_deployment_is_not_available_and_not_since_it_was(world):
+    told = [{"type": "Available", "status": "True", "lastTransitionTime": world.ago(hours=25)}]
+    lacking = thing({"replicas": 3}, availableReplicas=2, conditions=told)
+    [one] = workloads.judge_deployment("one", lacking, world.NOW)
+    assert one.since is None
+    told[0]["status"] = "False"
+    [one] = workloads.judge_deployment("one", lacking, world.NOW)
+    assert one.since is not None
+
+
 def test_a_pool_waits_for_its_node_and_a_version_for_its_operator():
     found = explained(
         [
