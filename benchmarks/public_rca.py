@@ -27,6 +27,7 @@ from aiops_mcp.analysis.rootcause import (
 Vector = NDArray[np.float64]
 
 KIND_OF_WORD = {
+    "clientlatency": SignalKind.WAITING,
     "latency": SignalKind.LATENCY,
     "lat": SignalKind.LATENCY,
     "availability": SignalKind.SUCCESS,
@@ -34,6 +35,8 @@ KIND_OF_WORD = {
     "requests": SignalKind.TRAFFIC,
     "lod": SignalKind.TRAFFIC,
     "workload": SignalKind.TRAFFIC,
+    "network": SignalKind.TRAFFIC,
+    "mem": SignalKind.MEMORY,
 }
 """A metric is of the first kind whose word is in its name; of a resource otherwise."""
 
@@ -119,7 +122,7 @@ def _call_graph_case(case: Path, asked: dict[str, Any], edges: list[Edge], basel
     ]
     target = asked["target"]
     named = (target["node"], f"{target['metric']} {target['agg']}")
-    return Problem(signals, when=float(case_times[0]), edges=edges, target=named)
+    return Problem(signals, when=float(target["timestamp"]), edges=edges, target=named)
 
 
 def _adjacency(path: Path) -> list[Edge]:
@@ -171,7 +174,8 @@ def day_cases(data: Path) -> Iterator[tuple[str, Problem]]:
     for case, asked in _json(data / "cases.json").items():
         path = data / asked["metrics"]
         if asked["metrics"] not in days:
-            days[asked["metrics"]] = (pod_signals(path), topology(path.parent / "topology.json"))
+            signals = same_clock(pod_signals(path)) + entry_signals(path.parent / "frontend.csv.gz")
+            days[asked["metrics"]] = (signals, topology(path.parent / "topology.json"))
         signals, edges = days[asked["metrics"]]
         when = float(asked["incident_time"])
         yield case, Problem(until(signals, when + SECONDS_AFTER), when=when, edges=edges)
@@ -201,13 +205,45 @@ def pod_signals(path: Path) -> list[Signal]:
         times = np.array([_number(row[_STAMP]) for row in own])
         order = np.argsort(times, kind="stable")
         for metric in own[0]:
-            if metric in (_STAMP, _POD):
+            if metric in (_STAMP, _POD) or metric.startswith("Node"):
                 continue
             values = np.array([_number(row[metric]) for row in own])
             signals.append(
                 Signal(service_of(pod), metric, kind_of(metric), times[order], values[order])
             )
     return signals
+
+
+def same_clock(signals: list[Signal]) -> list[Signal]:
+    """A pod whose whole recording lies outside the others' is moved to begin with them.
+
+    One pod's file is stamped years ahead; row by row it is of the same day.
+    """
+    begins = float(np.median([each.times[0] for each in signals]))
+    ends = float(np.median([each.times[-1] for each in signals]))
+    return [
+        Signal(
+            each.component,
+            each.metric,
+            each.kind,
+            each.times + (begins - each.times[0])
+            if each.times[0] > ends or each.times[-1] < begins
+            else each.times,
+            each.values,
+        )
+        for each in signals
+    ]
+
+
+def entry_signals(path: Path) -> list[Signal]:
+    """What the users of the entry service see; the file has its name."""
+    header, body = _table(_text(path))
+    name = path.name.partition(".")[0]
+    return [
+        Signal(name, metric, kind_of(metric), body[:, 0], body[:, i])
+        for i, metric in enumerate(header)
+        if i
+    ]
 
 
 def service_of(pod: str) -> str:

@@ -1,15 +1,26 @@
 """Which component most likely caused an incident, and why. Pure: no I/O, no clock, no model.
 
-A component's signals are scored by how far their level moved from their own normal, in robust
-deviations (median and interquartile range, after Pham et al., "BARO: Robust Root Cause Analysis for
-Microservices via Multivariate Bayesian Online Change Point Detection", FSE 2024).
+Each signal is judged against its own normal (``rootcause_deviation``) and against the target's
+violated series (``rootcause_target``), each component by what its own and its neighbours' signals
+say of it (``rootcause_blame``), and what was seen besides metrics is added. The answer is empty
+where the target is as ever, or nothing is far enough from normal.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
 from typing import Final
 
 import numpy as np
 
+from aiops_mcp.analysis.rootcause_blame import Standing, size, standings
+from aiops_mcp.analysis.rootcause_clues import CLOCKS_SECONDS, cause_of
+from aiops_mcp.analysis.rootcause_deviation import (
+    Movement,
+    has_ended,
+    look_back,
+    movement,
+    tidy,
+)
+from aiops_mcp.analysis.rootcause_graph import Dependencies
 from aiops_mcp.analysis.rootcause_problem import (
     Cause,
     Clue,
@@ -22,6 +33,12 @@ from aiops_mcp.analysis.rootcause_problem import (
     Relation,
     Signal,
     SignalKind,
+)
+from aiops_mcp.analysis.rootcause_target import (
+    COMMONPLACE,
+    as_bad_before,
+    target_of,
+    with_target,
 )
 
 __all__ = [
@@ -39,41 +56,153 @@ __all__ = [
     "rank_causes",
 ]
 
-NOTICEABLE: Final = 3.0
-"""Fewer robust deviations than this are no evidence of anything."""
+CLEAR: Final = 5.0
+"""Where no target is named, something must be as many robust deviations off: among hundreds of
+signals some are always 3 off."""
+OUT_OF_REACH: Final = 0.5
+"""Share that is left of the score of a component that the target does not depend on, as far as the
+graph knows."""
+NEARER: Final = 0.02
+"""Taken off for each edge between the target and a cause: it decides between equals."""
+LATENESS: Final = 0.5
+"""Taken off a component that began only at the end of what is looked at; less in proportion."""
 
 
 def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
-    """Components that may have caused it, likeliest first; none where nothing is wrong."""
-    found: dict[str, tuple[float, str]] = {}
+    """Components that may have caused it, likeliest first; none where nothing is wrong.
+
+    Never raises for what the data hold: series may be empty, constant, unordered or not finite,
+    edges may run in circles or lead to names without a series.
+    """
+    target = target_of(problem)
+    if target is not None:
+        share = as_bad_before(target, problem.when)
+        if share > COMMONPLACE:
+            return Ranking((), f"the target is as ever: as bad {share:.0%} of the time before")
+    graph = Dependencies(problem.edges)
+    found = _standings(problem, graph, target)
+    evidence = _by_component(problem)
+    for name in evidence:
+        found.setdefault(name, Standing(name))
+    if target is None and not _anything_clear(found, evidence):
+        return Ranking((), _why_nothing(problem))
+    first = _first(found)
+    near = None
+    if problem.target is not None and problem.target[0] in graph:
+        near = graph.distances(problem.target[0])
+    scores = {
+        name: _score(standing, evidence[name], near, first, _end(problem))
+        for name, standing in found.items()
+    }
+    ranked = sorted((n for n in scores if scores[n] > 0.0), key=lambda n: (-scores[n], n))
+    sought = problem.looked_at | {each.kind for each in problem.evidence}
+    causes = tuple(
+        cause_of(
+            found[name],
+            scores[name],
+            graph=graph,
+            near=near,
+            evidence=evidence[name],
+            sought=sought,
+            first=first,
+        )
+        for name in ranked[:most]
+    )
+    return Ranking(causes, "" if causes else "nothing moved", first if causes else None)
+
+
+def _standings(problem: Problem, graph: Dependencies, target: Signal | None) -> dict[str, Standing]:
+    end = _end(problem)
+    stamps = [tidy(each)[0][:1] for each in problem.signals]
+    back = look_back(np.concatenate(stamps) if stamps else np.empty(0), problem.when)
+    moved: list[Movement] = []
+    ended: dict[str, bool] = {}
+    unjudged: set[str] = set()
     for signal in problem.signals:
-        deviation = _deviation(signal, problem.when)
-        if deviation > found.get(signal.component, (0.0, ""))[0]:
-            found[signal.component] = (deviation, signal.metric)
-    causes = [
-        _cause(component, metric, deviation, problem.evidence)
-        for component, (deviation, metric) in found.items()
-        if deviation >= NOTICEABLE
+        name = signal.component
+        ended[name] = ended.get(name, True) and has_ended(signal, problem.when, end)
+        found = movement(signal, problem.when, back)
+        if found is None:
+            unjudged.add(name)
+        elif not found.constant:
+            moved.append(found)
+    if target is not None:
+        moved = with_target(moved, target, problem.when - back)
+    found_all = standings(moved, graph, target, gone={name for name in ended if ended[name]})
+    for name in unjudged:
+        found_all.setdefault(name, Standing(name)).unjudged = True
+    return found_all
+
+
+def _end(problem: Problem) -> float:
+    ends = [float(tidy(each)[0][-1]) for each in problem.signals if len(tidy(each)[0])]
+    return max(ends, default=problem.when)
+
+
+def _by_component(problem: Problem) -> defaultdict[str, list[Evidence]]:
+    found: defaultdict[str, list[Evidence]] = defaultdict(list)
+    for each in problem.evidence:
+        found[each.component].append(each)
+    return found
+
+
+def _anything_clear(found: dict[str, Standing], evidence: dict[str, list[Evidence]]) -> bool:
+    """A change is no trouble by itself; everything else may be."""
+    seen = [
+        each.strength
+        for own in evidence.values()
+        for each in own
+        if each.kind is not EvidenceKind.CHANGE
     ]
-    causes.sort(key=lambda cause: (-cause.score, cause.component))
-    reason = "" if causes else "no signal left its normal range"
-    return Ranking(tuple(causes[:most]), reason, problem.when if causes else None)
+    return max(seen, default=0.0) >= CLEAR or any(
+        standing.off >= size(CLEAR) for standing in found.values()
+    )
 
 
-def _deviation(signal: Signal, when: float) -> float:
-    usable = np.isfinite(signal.times) & np.isfinite(signal.values)
-    before = signal.values[usable & (signal.times < when)]
-    after = signal.values[usable & (signal.times >= when)]
-    if not len(before) or not len(after):
-        return 0.0
-    low, middle, high = np.quantile(before, (0.25, 0.5, 0.75))
-    scale = max((high - low) / 1.349, abs(middle) * 0.01, 1e-9)
-    return float(abs(np.median(after) - middle) / scale)
+def _why_nothing(problem: Problem) -> str:
+    if not problem.signals and not problem.evidence:
+        return "there is nothing to judge: no signals and no evidence"
+    return f"nothing is {CLEAR:g} robust deviations or more from its normal"
 
 
-def _cause(component: str, metric: str, deviation: float, evidence: Sequence[Evidence]) -> Cause:
-    own = [each for each in evidence if each.component == component]
-    clues = [ClueItem(Clue.DEVIATES, metric, deviation)]
-    clues += [ClueItem(Clue(each.kind.value), each.name, each.strength, each.text) for each in own]
-    score = float(np.log1p(deviation) + sum(np.log1p(max(each.strength, 0.0)) for each in own))
-    return Cause(component, metric, score, None, tuple(clues))
+def _first(found: dict[str, Standing]) -> float | None:
+    """When it began: the earliest begin of what clearly moved."""
+    begins = [
+        each.strongest.began
+        for each in found.values()
+        if each.strongest is not None
+        and each.strongest.began is not None
+        and each.strongest.worse >= CLEAR
+    ]
+    return min(begins, default=None)
+
+
+def _score(
+    standing: Standing,
+    evidence: list[Evidence],
+    near: dict[str, int] | None,
+    first: float | None,
+    end: float,
+) -> float:
+    """Sources add up, but only the strongest item of each."""
+    score = max(0.0, standing.score)
+    lead = standing.strongest
+    if lead is not None and lead.began is not None and first is not None and end > first:
+        late = max(0.0, lead.began - first - CLOCKS_SECONDS)
+        score = max(0.0, score - LATENESS * min(1.0, late / (end - first)))
+    said: dict[EvidenceKind, float] = {}
+    for each in evidence:
+        if each.kind is EvidenceKind.CHANGE and _after(each, first):
+            continue
+        said[each.kind] = max(said.get(each.kind, 0.0), size(each.strength))
+    score += sum(said.values())
+    if near is None:
+        return score
+    if standing.component not in near:
+        return score * OUT_OF_REACH
+    return score - NEARER * near[standing.component]
+
+
+def _after(change: Evidence, first: float | None) -> bool:
+    """Whether it came after what it would have caused."""
+    return first is not None and change.began is not None and change.began > first + CLOCKS_SECONDS

@@ -6,7 +6,7 @@ the answer: causes, likeliest first, each with what speaks for it, against it, a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -18,16 +18,21 @@ Vector = NDArray[np.float64]
 class SignalKind(StrEnum):
     """What a signal says, and with it which direction is bad.
 
-    Latency, errors and saturation are bad when they rise, success (a share of what succeeded, an
-    availability) when it falls; traffic, resource and other in either direction.
+    Latency, errors and saturation (queues, throttling, pressure) are bad when they rise, success (a
+    share of what succeeded, an availability) when it falls; the others in either direction.
+    ``WAITING`` is latency as a caller sees it in its own calls, so it speaks of those it calls;
+    ``MEMORY`` is the resource whose growth costs others (collecting, paging); traffic is work that
+    flows: requests, bytes, system calls.
     """
 
     LATENCY = "latency"
+    WAITING = "waiting"
     ERRORS = "errors"
     SUCCESS = "success"
     TRAFFIC = "traffic"
     SATURATION = "saturation"
     RESOURCE = "resource"
+    MEMORY = "memory"
     OTHER = "other"
 
 
@@ -97,7 +102,8 @@ class Problem:
 
     ``signals`` reach from well before ``when`` (their normal) to the end of what is looked at.
     ``when`` is when it was noticed, in Unix seconds; it may be late. ``target`` is the component
-    and the metric whose objective is violated, where that is known.
+    and the metric whose objective is violated, where that is known. ``looked_at`` names the kinds
+    of evidence that were sought, so that none of a kind can mean that there is none.
     """
 
     signals: Sequence[Signal]
@@ -105,18 +111,23 @@ class Problem:
     edges: Sequence[Edge] = ()
     evidence: Sequence[Evidence] = ()
     target: tuple[str, str] | None = None
+    looked_at: frozenset[EvidenceKind] = frozenset()
 
 
 class Clue(StrEnum):
     """What one item of a cause's evidence says."""
 
     DEVIATES = "deviates"
-    EARLY = "early"
-    LATE = "late"
-    UPSTREAM = "upstream of the target"
-    UNRELATED = "not upstream of the target"
-    UNEXPLAINED = "dependencies are well"
+    GONE = "its series ended"
+    EARLY = "began first"
+    LATE = "began later than others"
+    OLD = "was so before"
+    UPSTREAM = "the target depends on it"
+    UNRELATED = "the target does not depend on it"
+    UNEXPLAINED = "its own dependencies are well"
     EXPLAINED = "explained by a dependency"
+    KEPT_WAITING = "its callers wait and their other callees are not slow"
+    ASKED_LESS = "its callees get less to do and it does not"
     MOVES_WITH_TARGET = "moves with the target"
     LOG = "log"
     CALL = "call"
@@ -125,8 +136,9 @@ class Clue(StrEnum):
     ALERT = "alert"
     EVENT = "event"
     NO_METRICS = "no metrics"
-    NO_LOGS = "no logs"
-    NO_CALLS = "no calls or traces"
+    NO_LOGS = "logs were not looked at"
+    NO_CALLS = "calls and traces were not looked at"
+    NO_CHANGES = "changes were not looked at"
     NO_EDGES = "no dependencies known"
     SHORT_BASELINE = "too little before to know what is normal"
 
@@ -135,8 +147,8 @@ class Clue(StrEnum):
 class ClueItem:
     """One item: what it says, about which metric or component, how much, and in words if any.
 
-    ``amount`` is in robust deviations, seconds (early, late), edges (upstream) or a correlation
-    (moves with the target), as ``clue`` says.
+    ``amount`` is in robust deviations (signed where a metric deviates), seconds (late), edges
+    (upstream) or a correlation (moves with the target), as ``clue`` says.
     """
 
     clue: Clue
@@ -171,4 +183,3 @@ class Ranking:
     causes: tuple[Cause, ...]
     reason_if_empty: str = ""
     onset: float | None = None
-    remarks: tuple[str, ...] = field(default=())
