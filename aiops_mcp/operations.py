@@ -7,6 +7,7 @@ from aiops_mcp.capabilities import (
     alert_history,
     alert_rules,
     anomalies,
+    anomalies_changes,
     auditing,
     credentials,
     gpu_health,
@@ -64,6 +65,7 @@ _DECLARING = (
     kubernetes_changes,
     trace_services,
     anomalies,
+    anomalies_changes,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(

@@ -26,7 +26,6 @@ TOGETHER = timedelta(minutes=5)
 """Things that begin within so long of each other are told as one."""
 
 _RANK = {AnomalySeverity.HIGH: 0, AnomalySeverity.MEDIUM: 1, AnomalySeverity.LOW: 2}
-_COLUMNS = ("severity", "cluster", "of", "what", "since", "expected", "actual", "type", "sure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,15 @@ def digest_anomalies(request: "AnomalyQuery", answer: AnomalyAnswer) -> Digest:
     start = cursor_start(request.cursor)
     picked = rows[start : start + request.limit]
     has_also = any(len(one.anomalies) > 1 for one in picked)
-    table = [_row(one, also=has_also) for one in picked]
+    named = answer.query is None
+    table = [_row(one, named=named, also=has_also) for one in picked]
     table = table[: fitting(table, room=ROOM, least=LEAST)]
     return Digest(
         headline=_headline(answer, rows),
-        columns=(*_COLUMNS, *(("also",) if has_also else ())),
+        columns=(
+            *("severity", "cluster", "of", *(("what",) if named else ()), "since"),
+            *("expected", "actual", "type", "sure", *(("also",) if has_also else ())),
+        ),
         rows=tuple(table),
         coverage=coverage_line(answer.coverage),
         as_of=answer.as_of,
@@ -98,7 +101,7 @@ def _same(one: AnomalyDetection, other: AnomalyDetection) -> bool:
     )
 
 
-def _row(one: _Component, *, also: bool) -> tuple[Cell, ...]:
+def _row(one: _Component, *, named: bool, also: bool) -> tuple[Cell, ...]:
     worst = one.worst
     clusters = {each.cluster_name for each in one.alike} - {worst.cluster_name}
     components = list(dict.fromkeys((worst.component, *(each.component for each in one.alike))))
@@ -108,7 +111,7 @@ def _row(one: _Component, *, also: bool) -> tuple[Cell, ...]:
         worst.severity.value,
         worst.cluster_name + (f" +{len(clusters)}" if clusters else ""),
         _listed(components) or "-",
-        f"{worst.metric_name} ({worst.unit})" if worst.unit else worst.metric_name,
+        *((f"{worst.metric_name} ({worst.unit})",) if named else ()),
         _when(worst),
         _number(worst.expected_value),
         _number(worst.actual_value),
@@ -150,15 +153,20 @@ def _headline(answer: AnomalyAnswer, rows: Sequence[_Component]) -> str:
     where = f"in {len(clusters)} clusters" if len(clusters) > 1 else f"on {next(iter(clusters))}"
     first = min(answer.anomalies, key=lambda one: one.started_at)
     high = answer.by_severity.get(AnomalySeverity.HIGH.value, 0)
-    onset = f"first {first.metric_name} of {first.component or first.cluster_name}"
+    named = answer.query is None
+    onset = f"first {_what(first, named=named)}"
+    count = f"{answer.total} anomalies" if answer.total > 1 else "1 anomaly"
     return (
-        f"{answer.total} anomalies {where} ({high} HIGH, {ongoing} going on) in {over}; "
-        f"worst {_words(rows[0].worst)}; {onset} at {first.started_at:%m-%dT%H:%MZ}."
+        f"{count} {where} ({high} HIGH, {ongoing} going on) in {over}; "
+        f"worst {_words(rows[0].worst, named=named)}; {onset} at {first.started_at:%m-%dT%H:%MZ}."
     )
 
 
-def _words(one: AnomalyDetection) -> str:
-    what = f"{one.metric_name} of {one.component}" if one.component else one.metric_name
-    return (
-        f"{what}: {_number(one.expected_value)} -> {_number(one.actual_value)} {one.unit}".strip()
-    )
+def _what(one: AnomalyDetection, *, named: bool) -> str:
+    component = one.component or one.cluster_name
+    return f"{one.metric_name} of {component}" if named else component
+
+
+def _words(one: AnomalyDetection, *, named: bool) -> str:
+    values = f"{_number(one.expected_value)} -> {_number(one.actual_value)} {one.unit}"
+    return f"{_what(one, named=named)}: {values}".strip()

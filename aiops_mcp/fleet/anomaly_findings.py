@@ -81,7 +81,7 @@ def breach_of(sign: VitalSign, values: Vector) -> Anomaly | None:
     first = int(inside[-1]) + 1 if inside.size else 0
     run = known[first:]
     worst = values[run].argmin() if sign.bad is Bad.DOWN else values[run].argmax()
-    since_start = first == 0
+    since_start = run[0] <= STILL
     return Anomaly(
         begin=int(run[0]),
         end=int(run[-1]),

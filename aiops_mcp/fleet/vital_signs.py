@@ -23,8 +23,9 @@ LEAST_RATE_SECONDS = 120.0
 
 _HASH = "[bcdfghjklmnpqrstvwxz2456789]"
 """The letters of generated names (k8s.io/apimachinery util/rand): no word is made of them."""
-POD_OWNER = f"(.+?)(-{_HASH}{{6,10}}-{_HASH}{{5}}|-{_HASH}{{5}}|-[0-9]{{1,4}})?"
-"""Matches a pod's name; its first group is the name of the workload."""
+POD_OWNER = f"(.+?)((-{_HASH}{{6,10}}|-[0-9]{{8,10}})?-{_HASH}{{5}}|-[0-9]{{1,4}})?"
+"""Matches a pod's name (of a Deployment, CronJob, DaemonSet, StatefulSet); its first group is the
+name of the workload."""
 
 _PORT = re.compile(r":[0-9]{2,5}$")
 
@@ -69,7 +70,8 @@ class VitalSign(BaseModel):
     cluster), ``callee`` the label of what it calls. A departure counts when it is at least
     ``least`` (in the unit) and ``least_share`` of what was expected, and lies beyond
     ``matters_from``; beyond ``limit`` it is trouble whatever was before. ``evidence``: explains
-    others, and is no trouble by itself. ``per_workload`` folds pods into their workloads.
+    others, and is no trouble by itself. ``per_workload`` folds pods into their workloads. At
+    ``runs_out`` there is nothing left; a ``countdown`` tells the days until then itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,8 @@ class VitalSign(BaseModel):
     matters_from: float | None = None
     limit: float | None = None
     by_limit_only: bool = False
+    runs_out: float | None = None
+    countdown: bool = False
     evidence: bool = False
     per_workload: Literal["sum", "max", "min"] | None = None
 
