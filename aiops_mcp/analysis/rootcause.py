@@ -7,6 +7,7 @@ where the target is as ever, or nothing is far enough from normal.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -74,6 +75,7 @@ def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
     Never raises for what the data hold: series may be empty, constant, unordered or not finite,
     edges may run in circles or lead to names without a series.
     """
+    problem = replace(problem, signals=[tidy(each) for each in problem.signals])
     target = target_of(problem)
     if target is not None:
         share = as_bad_before(target, problem.when)
@@ -86,13 +88,12 @@ def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
         found.setdefault(name, Standing(name))
     if target is None and not _anything_clear(found, evidence):
         return Ranking((), _why_nothing(problem))
-    first = _first(found)
+    first, end = _first(found), _end(problem)
     near = None
     if problem.target is not None and problem.target[0] in graph:
         near = graph.distances(problem.target[0])
     scores = {
-        name: _score(standing, evidence[name], near, first, _end(problem))
-        for name, standing in found.items()
+        name: _score(standing, evidence[name], near, first, end) for name, standing in found.items()
     }
     ranked = sorted((n for n in scores if scores[n] > 0.0), key=lambda n: (-scores[n], n))
     sought = problem.looked_at | {each.kind for each in problem.evidence}
@@ -113,7 +114,7 @@ def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
 
 def _standings(problem: Problem, graph: Dependencies, target: Signal | None) -> dict[str, Standing]:
     end = _end(problem)
-    stamps = [tidy(each)[0][:1] for each in problem.signals]
+    stamps = [each.times[:1] for each in problem.signals]
     back = look_back(np.concatenate(stamps) if stamps else np.empty(0), problem.when)
     moved: list[Movement] = []
     ended: dict[str, bool] = {}
@@ -135,7 +136,7 @@ def _standings(problem: Problem, graph: Dependencies, target: Signal | None) -> 
 
 
 def _end(problem: Problem) -> float:
-    ends = [float(tidy(each)[0][-1]) for each in problem.signals if len(tidy(each)[0])]
+    ends = [float(each.times[-1]) for each in problem.signals if len(each.times)]
     return max(ends, default=problem.when)
 
 

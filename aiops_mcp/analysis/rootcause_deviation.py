@@ -9,7 +9,7 @@ before that stretch, and the begin is found by walking back from the notice whil
 nearer to the incident's level than to the normal one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -68,7 +68,7 @@ class Movement:
     @property
     def constant(self) -> bool:
         """Whether it says nothing, before or after."""
-        return self.deviation == 0.0 and not np.ptp(tidy(self.signal)[1])
+        return self.deviation == 0.0 and not np.ptp(self.signal.values)
 
     @property
     def worse(self) -> float:
@@ -83,6 +83,13 @@ def towards_bad(kind: SignalKind, change: float) -> float:
     return -change if kind is SignalKind.SUCCESS else abs(change)
 
 
+def badness(kind: SignalKind, changes: Vector) -> Vector:
+    """The same for many."""
+    if kind in _RISES:
+        return changes
+    return -changes if kind is SignalKind.SUCCESS else np.abs(changes)
+
+
 def look_back(times: Vector, when: float) -> float:
     """Seconds before the notice that may already belong to the incident."""
     before = times[times < when]
@@ -91,14 +98,17 @@ def look_back(times: Vector, when: float) -> float:
     return min(LOOK_BACK_SECONDS, LOOK_BACK_SHARE * float(when - before.min()))
 
 
-def tidy(signal: Signal) -> tuple[Vector, Vector]:
-    """Times and values in order of time, without what is empty or infinite."""
+def tidy(signal: Signal) -> Signal:
+    """The signal in order of time, without what is empty or infinite; the rest expects it so."""
     size = min(len(signal.times), len(signal.values))
     times, values = signal.times[:size], signal.values[:size]
     usable = np.isfinite(times) & np.isfinite(values)
-    times, values = times[usable], values[usable]
-    order = np.argsort(times, kind="stable")
-    return times[order], values[order]
+    if not usable.all():
+        times, values = times[usable], values[usable]
+    if (np.diff(times) < 0).any():
+        order = np.argsort(times, kind="stable")
+        times, values = times[order], values[order]
+    return replace(signal, times=times, values=values)
 
 
 def normal_of(values: Vector) -> tuple[float, float]:
@@ -117,7 +127,7 @@ def movement(signal: Signal, when: float, back: float) -> Movement | None:
 
     None where there is too little before or nothing after.
     """
-    times, values = tidy(signal)
+    times, values = signal.times, signal.values
     first_after = int(np.searchsorted(times, when))
     trusted = int(np.searchsorted(times, when - back))
     if trusted < MIN_NORMAL:
@@ -147,7 +157,7 @@ def has_ended(signal: Signal, when: float, end: float) -> bool:
 
     Regularly: hardly a gap of twice the usual step; stopped: the last is longer ago than that.
     """
-    times = tidy(signal)[0]
+    times = signal.times
     if len(times) < MIN_REGULAR or times[-1] >= when:
         return False
     steps = np.diff(times)
@@ -177,9 +187,7 @@ def _worst(kind: SignalKind, after: Vector, level: float) -> float:
     step = max(1, (len(after) - size) // 64)
     stretches = np.lib.stride_tricks.sliding_window_view(after, size)[::step]
     medians = np.median(stretches, axis=1)
-    away = medians - level
-    badness = away if kind in _RISES else -away if kind is SignalKind.SUCCESS else np.abs(away)
-    return float(medians[int(np.argmax(badness))])
+    return float(medians[int(np.argmax(badness(kind, medians - level)))])
 
 
 def _walk_back(values: Vector, notice: int, level: float, reached: float) -> int:

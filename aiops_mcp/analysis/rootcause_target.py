@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aiops_mcp.analysis.rootcause_deviation import Movement, normal_of, tidy, towards_bad
+from aiops_mcp.analysis.rootcause_deviation import Movement, badness, normal_of, towards_bad
 from aiops_mcp.analysis.rootcause_problem import Problem, Signal, SignalKind, Vector
 
 COMMONPLACE: Final = 0.2
@@ -27,14 +27,14 @@ def as_bad_before(target: Signal, when: float) -> float:
 
     0 where there is too little to say.
     """
-    times, values = tidy(target)
+    times, values = target.times, target.values
     split = int(np.searchsorted(times, when))
     length = len(values) - split
     if not length or split < 2 * length:
         return 0.0
     level, _ = normal_of(values[:split])
-    bad = np.array([max(0.0, towards_bad(target.kind, float(v - level))) for v in values])
-    summed = np.concatenate((np.zeros(1), np.cumsum(bad)))
+    bad = np.maximum(0.0, badness(target.kind, values - level))
+    summed: Vector = np.concatenate((np.zeros(1), np.cumsum(bad)))
     stretches = summed[length:] - summed[:-length]
     # rounding of the sums must not make two equal stretches differ
     usual, now = stretches[: split - length + 1], stretches[-1]
@@ -43,8 +43,7 @@ def as_bad_before(target: Signal, when: float) -> float:
 
 def with_target(moved: list[Movement], target: Signal, since: float) -> list[Movement]:
     """The movements, each with how it followed the target from ``since`` on (Unix seconds)."""
-    against = tidy(target)
-    if not len(against[0]):
+    if not len(target.times):
         return moved
     twins = {each.signal.component for each in moved if each.signal.metric == target.metric}
     return [
@@ -52,29 +51,27 @@ def with_target(moved: list[Movement], target: Signal, since: float) -> list[Mov
         if each.signal is target
         else replace(
             each,
-            follows=_correlation(each, target.kind, against, since),
+            follows=_correlation(each, target, since),
             has_twin=each.signal.component in twins and each.signal.metric != target.metric,
         )
         for each in moved
     ]
 
 
-def _correlation(
-    moved: Movement, kind: SignalKind, target: tuple[Vector, Vector], since: float
-) -> float:
+def _correlation(moved: Movement, target: Signal, since: float) -> float:
     """Pearson's, signed so that bad goes with bad."""
-    times, values = tidy(moved.signal)
+    times, values = moved.signal.times, moved.signal.values
     late = times >= since
     times, values = times[late], values[late]
     if len(times) < MIN_TOGETHER:
         return 0.0
     mine = values - values.mean()
-    theirs = np.interp(times, *target)
+    theirs = np.interp(times, target.times, target.values)
     theirs -= theirs.mean()
     norm = float(np.sqrt(mine @ mine) * np.sqrt(theirs @ theirs))
     if norm <= 0.0 or not np.isfinite(norm):
         return 0.0
     # a fall that is bad turns the sign, for the target as for the suspect
     turned = 1.0 if towards_bad(moved.signal.kind, moved.fresh) == moved.fresh else -1.0
-    wanted = -1.0 if kind is SignalKind.SUCCESS else 1.0
+    wanted = -1.0 if target.kind is SignalKind.SUCCESS else 1.0
     return float(mine @ theirs) / norm * turned * wanted
