@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROOM = 1_500
 LEAST = 6
 MOST_CLUSTERS = 6
+MOST_PLACE = 80
 
 
 def digest_level_changes(request: "LevelQuery", answer: ChangeAnswer) -> Digest:
@@ -54,7 +55,7 @@ def _alike(changes: Sequence[SeriesChange]) -> list[list[SeriesChange]]:
     """Changes of one component's metric in one minute together; the strongest group first."""
     groups: dict[tuple[str, str, str, int], list[SeriesChange]] = {}
     for one in changes:
-        name = one.component or repr(sorted(one.labels.items()))
+        name = _place(one) if one.component else repr(sorted(one.labels.items()))
         key = (one.cluster_name, name, one.metric_name, int(one.at.timestamp() // 60))
         groups.setdefault(key, []).append(one)
     for group in groups.values():
@@ -68,7 +69,7 @@ def _change_row(group: Sequence[SeriesChange], *, named: bool) -> tuple[Cell, ..
     return (
         f"{first.at:%m-%dT%H:%MZ}" + ("" if first.goes_on else " (for a time)"),
         first.cluster_name,
-        (first.component or "-") + more,
+        _place(first) + more,
         *((_with_unit(first),) if named else ()),
         _number(first.before),
         _number(first.after),
@@ -97,12 +98,17 @@ def _changes_headline(answer: ChangeAnswer) -> str:
     return f"{count} of level in {over}; {told}{order}."
 
 
+def _place(one: SeriesChange | RunningOut) -> str:
+    text = f"{one.component} {one.detail}".strip() or "-"
+    return text if len(text) <= MOST_PLACE else f"{text[: MOST_PLACE - 1]}…"
+
+
 def _with_unit(one: SeriesChange | RunningOut) -> str:
     return f"{one.metric_name} ({one.unit})" if one.unit else one.metric_name
 
 
 def _words(one: SeriesChange, *, named: bool) -> str:
-    what = f"{one.metric_name} of {one.component}" if named else one.component
+    what = f"{one.metric_name} of {_place(one)}" if named else one.component
     return (
         f"{what or one.metric_name} on {one.cluster_name} at {one.at:%m-%dT%H:%MZ}, "
         f"{_number(one.before)} -> {_number(one.after)} {one.unit}".strip()
@@ -142,7 +148,7 @@ def _forecast_row(one: RunningOut, answer: ForecastAnswer, *, named: bool) -> tu
     return (
         short_age(left) if left > 0 else one.reason or "reached",
         one.cluster_name,
-        one.component or "-",
+        _place(one),
         *((_with_unit(one),) if named else ()),
         _number(one.now),
         _number(one.limit),
@@ -166,12 +172,13 @@ def _forecast_headline(answer: ForecastAnswer) -> str:
     when = f"in {short_age(left)}, at {first.at:%m-%dT%H:%MZ}" if left > 0 else "now"
     if left <= 0 and first.reason:
         when = f"is {first.reason}"
-    what = first.component or "a series"
+    what = _place(first)
     if answer.query is None:
         what = f"{first.metric_name} of {what}"
+    count = f"{answer.total} of {answer.series_judged} series"
     return (
-        f"{answer.total} of {answer.series_judged} series reach their limit within {ahead} or are near it; "
-        f"first {what} on {first.cluster_name} {when}."
+        f"{count} reach their limit within {ahead} or are near it; first {what} on "
+        f"{first.cluster_name} {when}."
     )
 
 

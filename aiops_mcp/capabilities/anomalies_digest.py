@@ -111,7 +111,7 @@ def _row(one: _Component, *, named: bool, also: bool) -> tuple[Cell, ...]:
         worst.severity.value,
         worst.cluster_name + (f" +{len(clusters)}" if clusters else ""),
         _listed(components) or "-",
-        *((f"{worst.metric_name} ({worst.unit})",) if named else ()),
+        *((f"{_sign(worst)} ({worst.unit})",) if named else ()),
         _when(worst),
         _number(worst.expected_value),
         _number(worst.actual_value),
@@ -119,6 +119,10 @@ def _row(one: _Component, *, named: bool, also: bool) -> tuple[Cell, ...]:
         round(worst.confidence_score, 2),
         *((_listed(others),) if also else ()),
     )
+
+
+def _sign(one: AnomalyDetection) -> str:
+    return f"{one.metric_name} {one.detail}".strip()
 
 
 def _listed(names: Sequence[str]) -> str | None:
@@ -164,7 +168,7 @@ def _headline(answer: AnomalyAnswer, rows: Sequence[_Component]) -> str:
 
 def _what(one: AnomalyDetection, *, named: bool) -> str:
     component = one.component or one.cluster_name
-    return f"{one.metric_name} of {component}" if named else component
+    return f"{_sign(one)} of {component}" if named else component
 
 
 def _words(one: AnomalyDetection, *, named: bool) -> str:

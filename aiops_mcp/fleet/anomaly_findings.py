@@ -164,6 +164,7 @@ def _detection(
         query=place.query,
         labels=dict(labels),
         component=sign.component_of(labels),
+        detail=sign.detail_of(labels),
         component_kind=sign.of,
         unit=sign.unit,
         severity=severity_of(sign, anomaly, goes_on=goes_on, beyond=beyond),

@@ -150,6 +150,7 @@ def running_out_of(
                 metric_name=sign.name,
                 labels=dict(labels),
                 component=sign.component_of(labels),
+                detail=sign.detail_of(labels),
                 component_kind=sign.of,
                 unit=sign.unit,
                 now=told.now,

@@ -137,6 +137,7 @@ def changes_of(
                 metric_name=sign.name,
                 labels=dict(labels),
                 component=sign.component_of(labels),
+                detail=sign.detail_of(labels),
                 unit=sign.unit,
                 at=datetime.fromtimestamp(one.time, UTC),
                 before=one.before,

@@ -114,6 +114,13 @@ class VitalSign(BaseModel):
             return self.called
         return "/".join(_PORT.sub("", labels.get(name, "")) for name in self.component).strip("/")
 
+    def detail_of(self, labels: Mapping[str, str]) -> str:
+        """What tells a series from others of its component: ``to catalogue-db``, ``/var``."""
+        if self.callee is not None:
+            return f"to {labels.get(self.callee, '?')}"
+        named = {"__name__", "workload", *self.component}
+        return " ".join(value for name, value in sorted(labels.items()) if name not in named)
+
     def is_there(self, names: Collection[str]) -> bool:
         """Whether a cluster that has metrics of these ``names`` can answer."""
         return all(_any_matches(wanted, names) for wanted in _wanted(self.expression))

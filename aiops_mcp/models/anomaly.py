@@ -55,7 +55,8 @@ class AnomalyDetection(Entity):
 
     ``detected_at`` is when it was judged; it goes on while ``ended_at`` is not set. ``deviation``
     counts robust deviations from what was expected, ``deviation_percent`` percent of it (none
-    where nothing was expected). ``component`` names what the series is of.
+    where nothing was expected). ``component`` names what the series is of, ``detail`` which part of
+    it: a mount point, whom it calls.
     """
 
     id: UUID
@@ -65,6 +66,7 @@ class AnomalyDetection(Entity):
     query: str
     labels: dict[str, str] = Field(default_factory=dict)
     component: str = ""
+    detail: str = ""
     component_kind: str = ""
     unit: str = ""
     detection_type: DetectionType = DetectionType.STATISTICAL
@@ -117,6 +119,7 @@ class SeriesChange(Entity):
     metric_name: str
     labels: dict[str, str] = Field(default_factory=dict)
     component: str = ""
+    detail: str = ""
     unit: str = ""
     at: Timestamp
     before: float | None
@@ -156,6 +159,7 @@ class RunningOut(Entity):
     metric_name: str
     labels: dict[str, str] = Field(default_factory=dict)
     component: str = ""
+    detail: str = ""
     component_kind: str = ""
     unit: str = ""
     now: float
