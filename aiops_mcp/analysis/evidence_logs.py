@@ -1,0 +1,228 @@
+"""How the logs of an incident differ from normal ones, as evidence for a root cause. Pure.
+
+Lines of one trace are a walk over statements of many components. What a fault changes is the step
+that follows: after a statement comes one that never followed it, and what always followed is
+missing. Steps hold for each trace apart, so more or other traffic changes them little; a component
+is blamed for the statement that it owes, or for the error that stands in its place (after Yu et
+al., "Nezha: Interpretable Fine-Grained Root Causes Analysis for Microservices on Multi-modal
+Observability Data", ESEC/FSE 2023, whose event graphs are made of such steps). Beside it, and for
+lines without traces: errors that are new or more frequent among a component's lines, and statements
+that it no longer makes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from aiops_mcp.analysis.evidence_counts import departure
+from aiops_mcp.analysis.evidence_statements import LogLine, Statements, Written
+from aiops_mcp.analysis.rootcause_problem import Evidence, EvidenceKind
+
+__all__ = ["LogLine", "evidence_of_logs"]
+
+END: Final = -1
+"""The statement after a trace's last."""
+LEAST: Final = 2.0
+"""Findings weaker than this are not told: among hundreds of steps many are as far off by chance."""
+TOLD: Final = 3
+"""Findings of one component that its evidence tells."""
+
+Step = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Walks:
+    """What was written in one stretch: steps within traces, and statements as such."""
+
+    steps: Counter[Step] = field(default_factory=Counter[Step])
+    left: Counter[int] = field(default_factory=Counter[int])
+    lines: Counter[int] = field(default_factory=Counter[int])
+    of_component: Counter[str] = field(default_factory=Counter[str])
+    began: dict[Step | int, float] = field(default_factory=dict["Step | int", float])
+
+    def share(self, step: Step) -> float:
+        return self.steps[step] / self.left[step[0]]
+
+
+class _Finding(NamedTuple):
+    component: str
+    strength: float
+    name: str
+    began: float | None
+    text: str
+
+
+def evidence_of_logs(
+    lines: Iterable[LogLine], when: float, *, normal: Iterable[LogLine] = ()
+) -> list[Evidence]:
+    """One item for each component whose logs are not as ever, the strongest first.
+
+    ``lines`` reach from before ``when`` (Unix seconds) to the end of what is looked at; ``normal``
+    are lines of a time that is known to be good, however long ago. Without them what was before
+    ``when`` is normal; with them it is so too, but a change that had come by then is not lost.
+    """
+    statements = Statements()
+    good = statements.read(normal)
+    seen = statements.read(lines)
+    earlier, later = _split(seen, when)
+    normal_walks, now = _walks(good, statements), _walks(later, statements)
+    before = _walks([*good, *earlier], statements)
+    references = [before, normal_walks] if good else [before]
+    found = [*_steps(statements, references, now), *_statements(statements, references, now)]
+    by_component: dict[str, list[_Finding]] = defaultdict(list)
+    for finding in sorted(found, key=lambda each: -each.strength):
+        if finding.strength >= LEAST:
+            by_component[finding.component].append(finding)
+    return [_evidence(findings) for findings in by_component.values()]
+
+
+def _split(written: list[Written], when: float) -> tuple[list[Written], list[Written]]:
+    """A trace is of the stretch in which it began, else it would seem to end at ``when``."""
+    begun: dict[str, float] = {}
+    for line in written:
+        if line.trace:
+            begun.setdefault(line.trace, line.time)
+    early = [begun.get(line.trace, line.time) < when for line in written]
+    return (
+        [line for line, is_early in zip(written, early, strict=True) if is_early],
+        [line for line, is_early in zip(written, early, strict=True) if not is_early],
+    )
+
+
+def _walks(written: list[Written], statements: Statements) -> _Walks:
+    walks = _Walks()
+    traces: dict[str, list[Written]] = defaultdict(list)
+    for line in written:
+        walks.lines[line.statement] += 1
+        walks.of_component[statements.components[line.statement]] += 1
+        walks.began.setdefault(line.statement, line.time)
+        if line.trace:
+            traces[line.trace].append(line)
+    for trace in traces.values():
+        for line, following in zip(trace, [*trace[1:], None], strict=True):
+            step = (line.statement, following.statement if following else END)
+            walks.steps[step] += 1
+            walks.left[line.statement] += 1
+            walks.began.setdefault(step, (following or line).time)
+    return walks
+
+
+# ---- steps within traces -------------------------------------------------------------------------
+
+
+def _steps(statements: Statements, references: list[_Walks], now: _Walks) -> Iterator[_Finding]:
+    before = references[0]
+    following: dict[int, set[int]] = defaultdict(set)
+    for source, target in (*before.steps, *now.steps):
+        following[source].add(target)
+    for source, targets in following.items():
+        if before.left[source] and now.left[source]:
+            yield from _turned(statements, references, now, source, sorted(targets))
+
+
+def _turned(
+    statements: Statements, references: list[_Walks], now: _Walks, source: int, targets: list[int]
+) -> Iterator[_Finding]:
+    """Who is to blame for steps out of ``source`` that were never made in good times."""
+    known = next(walks for walks in reversed(references) if walks.left[source])
+    new = [
+        target
+        for target in targets
+        if now.steps[source, target]
+        and not known.steps[source, target]
+        # An error that was there in good times may come at any place: it is no news.
+        and not (target != END and statements.grave[target] and known.lines[target])
+    ]
+    turned = sum(now.steps[source, target] for target in new)
+    if not turned:
+        return
+    strength, reference = max(
+        (
+            (departure(_made(walks, source, new), walks.left[source], turned, now.left[source]), i)
+            for i, walks in enumerate(references)
+            if walks.left[source]
+        ),
+    )
+    if strength < LEAST:
+        return
+    before = references[reference]
+    began = min(now.began[source, target] for target in new)
+    after = statements.words(source)
+    for target in new:
+        if target != END and statements.grave[target]:
+            count = now.steps[source, target]
+            yield _Finding(
+                statements.components[target],
+                strength * (count / turned) ** 0.5,
+                "new error",
+                began,
+                f"{count} times “{statements.words(target)}” after “{after}”, as never before",
+            )
+    owed = {
+        target: before.share((source, target)) - now.share((source, target))
+        for target in targets
+        if target != END and not statements.grave[target]
+    }
+    lost = sum(share for share in owed.values() if share > 0)
+    for target, share in owed.items():
+        if share > 0:
+            yield _Finding(
+                statements.components[target],
+                strength * (share / lost) ** 0.5,
+                "broken sequence",
+                began,
+                f"“{statements.words(target)}” after “{after}” {now.steps[source, target]} of "
+                f"{now.left[source]} times; before {before.steps[source, target]} of "
+                f"{before.left[source]}",
+            )
+
+
+def _made(walks: _Walks, source: int, targets: list[int]) -> int:
+    return sum(walks.steps[source, target] for target in targets)
+
+
+# ---- statements among a component's lines --------------------------------------------------------
+
+
+def _statements(
+    statements: Statements, references: list[_Walks], now: _Walks
+) -> Iterator[_Finding]:
+    for statement in references[0].lines.keys() | now.lines.keys():
+        component, count = statements.components[statement], now.lines[statement]
+        grave = statements.grave[statement]
+        if not grave and count:
+            continue  # what is no error and still comes says little: traffic differs
+        total = now.of_component[component]
+        changes = [
+            departure(walks.lines[statement], walks.of_component[component], count, total)
+            for walks in references
+        ]
+        strength = max(changes) if grave else -min(changes)
+        if strength < LEAST:
+            continue
+        before = references[0].lines[statement]
+        words = statements.words(statement)
+        name = "missing lines" if not grave else "frequent error" if before else "new error"
+        yield _Finding(
+            component,
+            strength,
+            name,
+            now.began.get(statement),
+            f"“{words}” {count} times in {total} lines of it; before {before} in "
+            f"{references[0].of_component[component]}",
+        )
+
+
+def _evidence(findings: list[_Finding]) -> Evidence:
+    strongest = findings[0]
+    begins = [each.began for each in findings if each.began is not None]
+    texts = list(dict.fromkeys(each.text for each in findings))[:TOLD]
+    return Evidence(
+        component=strongest.component,
+        kind=EvidenceKind.LOG,
+        strength=strongest.strength,
+        began=min(begins, default=None),
+        text="; ".join(texts),
+        name=strongest.name,
+    )
