@@ -260,6 +260,7 @@ PANELS: Final = {
         *("alerts", "query", "metrics", "logs", "log-labels", "pod-logs", "traces"),
         *("gpu", "cnf"),
     ),
+    "Analysis": ("anomalies", "since-when", "forecast"),
     "Live": ("watch",),
     "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
 }
@@ -295,6 +296,7 @@ def register() -> None:
     """Add the commands of all areas, which are loaded only when a command is run."""
     from agents import (
         cli_alerts,
+        cli_analysis,
         cli_clusters,
         cli_cnf,
         cli_gpu,
@@ -307,6 +309,7 @@ def register() -> None:
 
     cli_clusters.register(clusters_app)
     cli_alerts.register(alerts_app)
+    cli_analysis.register(app)
     cli_servers.register(app)
     cli_kubernetes.register(app)
     cli_cnf.register(app)

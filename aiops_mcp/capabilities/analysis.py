@@ -12,5 +12,5 @@ from aiops_mcp.operation import Capability
 
 analysis = Capability("analysis", "What is unusual, what changed, what caused it, what runs out.")
 
-Window = Annotated[Duration, Field(description="How far back from end_time")]
-Step = Annotated[Duration | None, Field(description="Of the series; default fits the window")]
+Window = Annotated[Duration, Field(description="Looked back")]
+Step = Annotated[Duration | None, Field(description="Default fits the window")]

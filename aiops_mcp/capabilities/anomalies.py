@@ -65,7 +65,7 @@ async def detect_anomalies(context: Context, request: AnomalyQuery) -> AnomalyAn
     return await finder.find(search, principal=context.principal, progress=context.call.progress)
 
 
-def requested_span(context: Context, window: str, end_time: str, step: str | None) -> "Span":
+def requested_span(context: Context, window: str, end_time: str, step: str | None = None) -> "Span":
     """The window of series that arguments name. Raises InputError where they name none."""
     from aiops_mcp.fleet.series_window import span_of
 

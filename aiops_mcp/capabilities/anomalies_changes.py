@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.analysis import Step, Window, analysis
+from aiops_mcp.capabilities.analysis import Window, analysis
 from aiops_mcp.capabilities.anomalies import MOST_QUERY, given, requested_span
 from aiops_mcp.capabilities.anomalies_changes_digest import digest_forecast, digest_level_changes
 from aiops_mcp.capabilities.digesting import Cursor, Limit
@@ -25,7 +25,6 @@ class LevelQuery(Input):
     clusters: Clusters = ()
     window: Window = "6h"
     end_time: When = "now"
-    step: Step = None
     limit: Limit = 15
     cursor: Cursor | None = None
 
@@ -48,7 +47,7 @@ async def find_changes(context: Context, request: LevelQuery) -> ChangeAnswer:
         context.fleet,
         context.metrics,
         LevelSearch(
-            requested_span(context, request.window, request.end_time, request.step),
+            requested_span(context, request.window, request.end_time),
             clusters=request.clusters,
             query=given(request.query),
             signs=tuple(sign for sign in signs_of(evidence=True) if not sign.by_limit_only),
@@ -73,7 +72,6 @@ class ForecastQuery(Input):
     clusters: Clusters = ()
     horizon: Annotated[Duration, Field(description="How far ahead")] = "7d"
     window: Window = "1d"
-    step: Step = None
     limit: Limit = 10
     cursor: Cursor | None = None
 
@@ -96,7 +94,7 @@ async def forecast(context: Context, request: ForecastQuery) -> ForecastAnswer:
         context.fleet,
         context.metrics,
         ForecastSearch(
-            requested_span(context, request.window, "now", request.step),
+            requested_span(context, request.window, "now"),
             float(duration_seconds(request.horizon)),
             clusters=request.clusters,
             query=query,
