@@ -16,7 +16,7 @@ from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
 from aiops_mcp.fleet.metric_watcher import MetricWatcher, look_at_fleet, read_watch
 from aiops_mcp.fleet.shards import Shards
-from aiops_mcp.fleet.trace_watcher import TraceWatcher, failed_traces
+from aiops_mcp.fleet.trace_watcher import FailedTraces, TraceWatcher
 from aiops_mcp.storage.leases import LeaseTable
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Leases:
 def start_background(context: Context, bus: EventBus, leases: Leases) -> list[asyncio.Task[None]]:
     """Start every piece of background work; the caller cancels the tasks."""
     trace_watcher = TraceWatcher(
-        failed_traces(context.traces),
+        FailedTraces(context.traces),
         bus,
         context.clock,
         every=context.settings.trace_poll_every,

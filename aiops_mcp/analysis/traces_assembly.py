@@ -8,10 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiops_mcp.analysis.traces_clocks import NOBODY, Skew, corrected
-from aiops_mcp.models.spans import SpanKind, SpanRecord
-
-CLUSTER_KEYS = ("k8s.cluster.name", "cluster", "cluster.name", "openshift.cluster.name")
-"""Attributes of a process that say in which cluster it runs; a store may hold several's spans."""
+from aiops_mcp.models.spans import CLUSTER_KEYS, SpanKind, SpanRecord
 
 
 @dataclass(frozen=True, slots=True)

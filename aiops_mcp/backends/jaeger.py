@@ -6,7 +6,7 @@ wildcard, the services are asked one by one.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
@@ -20,12 +20,12 @@ from aiops_mcp.backends.otlp import read_aside
 from aiops_mcp.backends.traceql import status_of
 from aiops_mcp.backends.wire import Answer
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused
-from aiops_mcp.models.spans import FoundTrace, SpanRecord, TraceSearch, TraceSpans
+from aiops_mcp.models.spans import SearchHits, SpanRecord, TraceSearch, TraceSpans
 
-MOST_SERVICES = 20
+MOST_SERVICES = 200
 """So many services are asked for traces where none is named."""
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 
 
 class JaegerClient:
@@ -35,8 +35,8 @@ class JaegerClient:
         self.http = http
         self.version = version
 
-    async def search(self, search: TraceSearch) -> tuple[FoundTrace, ...]:
-        """Hits in no particular order.
+    async def search(self, search: TraceSearch) -> SearchHits:
+        """The newest hits.
 
         Raises:
             BackendRefused: TraceQL, which Jaeger does not know.
@@ -48,40 +48,50 @@ class JaegerClient:
                 http_status=400,
                 details=faults.details_of(self.http.target),
             )
+        services = await self._chosen(search.service)
         places = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(service: str) -> dict[str, list[SpanRecord]]:
+        async def one(service: str) -> SearchHits:
             async with places:
-                return await self._traces_of(service, search)
+                return await self._hits_of(service, search)
 
-        found = await asyncio.gather(*(one(name) for name in await self._chosen(search.service)))
-        traces = {trace_id: spans for part in found for trace_id, spans in part.items()}
-        hits = [hit_of(spans) for spans in traces.values() if matches(spans, search)]
-        hits.sort(key=lambda hit: -hit.start_ns)
-        return tuple(hits[: search.limit])
+        tasks = [asyncio.create_task(one(name)) for name in services[:MOST_SERVICES]]
+        try:
+            told = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        found = {hit.trace_id: hit for part in told for hit in part.hits}
+        newest = sorted(found.values(), key=lambda hit: -hit.start_ns)
+        return SearchHits(
+            tuple(newest[: search.limit]),
+            more=len(services) > MOST_SERVICES or any(part.more for part in told),
+        )
 
-    async def _chosen(self, service: str | None) -> list[str]:
+    async def _chosen(self, service: str | None) -> Sequence[str]:
         if service and "*" not in service:
             return [service]
         names = await self.services()
-        if service:
-            names = tuple(name for name in names if fits(service, name))
-        return list(names[:MOST_SERVICES])
+        return [name for name in names if fits(service, name)] if service else names
 
-    async def _traces_of(self, service: str, search: TraceSearch) -> dict[str, list[SpanRecord]]:
+    async def _hits_of(self, service: str, search: TraceSearch) -> SearchHits:
+        """Of whole traces only what is told of a hit is kept."""
         params = _v3_params if self.version == 3 else _v1_params
         path = "/api/v3/traces" if self.version == 3 else "/api/traces"
         try:
             answer = await self.http.request("GET", path, params(service, search))
         except BackendRefused as refusal:
             if refusal.http_status == 404 and self.version == 3:
-                return {}  # v3 says so where nothing was found
+                return SearchHits(())  # v3 says so where nothing was found
             raise
+        return await read_aside(answer, lambda: self._hits(answer, search))
+
+    def _hits(self, answer: Answer, search: TraceSearch) -> SearchHits:
         traces: dict[str, list[SpanRecord]] = {}
-        spans, _ = await read_aside(answer, lambda: self._spans(answer))
-        for span in spans:
+        for span in self._spans(answer)[0]:
             traces.setdefault(span.trace_id, []).append(span)
-        return traces
+        hits = tuple(hit_of(spans) for spans in traces.values() if matches(spans, search))
+        return SearchHits(hits, more=len(traces) >= search.limit)
 
     async def trace(self, trace_id: str) -> TraceSpans | None:
         """All spans of a trace, or None where there is none."""
@@ -110,6 +120,10 @@ class JaegerClient:
             return _names(self._object(answer), "operations")
         path = f"/api/services/{quote(service, safe='')}/operations"
         return _names(self._object(await self.http.request("GET", path)), "data")
+
+    async def clusters(self) -> frozenset[str] | None:
+        """None: Jaeger lists no values of attributes."""
+        return None
 
     async def healthy(self) -> None:
         """Returns when it answers questions; its readiness stands on another port."""
@@ -151,7 +165,7 @@ def _exact(search: TraceSearch) -> dict[str, str]:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if status == "error":
             tags["error"] = "true"
-        elif status is None and "*" not in text:
+        elif status is None and key != "kind" and "*" not in text:
             tags[key.removeprefix("resource.").removeprefix("span.")] = text
     return tags
 

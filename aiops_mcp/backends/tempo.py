@@ -23,7 +23,13 @@ from aiops_mcp.backends.otlp import (
 )
 from aiops_mcp.backends.wire import Answer, Refusal, Target, plain_refusal
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused, InputError
-from aiops_mcp.models.spans import FoundTrace, TraceSearch, TraceSpans
+from aiops_mcp.models.spans import (
+    CLUSTER_KEYS,
+    FoundTrace,
+    SearchHits,
+    TraceSearch,
+    TraceSpans,
+)
 
 TENANT_HEADER = "X-Scope-OrgID"
 _GATEWAY = re.compile(r"/api/traces/v1/[^/]+(/tempo)?/?$")
@@ -73,7 +79,7 @@ class TempoClient:
         self._has_v2 = True
         self._v2_answered = False
 
-    async def search(self, search: TraceSearch) -> tuple[FoundTrace, ...]:
+    async def search(self, search: TraceSearch) -> SearchHits:
         """Hits in no particular order.
 
         Where this Tempo does not say which traces failed, it is asked for those beside.
@@ -89,10 +95,10 @@ class TempoClient:
         wanted = max(search.limit, search.sample)
         hits = await self._search(query, search, wanted)
         if traceql.wants_errors(search):
-            return tuple(hit._replace(has_errors=True) for hit in hits)
-        if search.traceql is not None or all(hit.has_errors is not None for hit in hits):
-            return hits
-        return await self._with_errors(hits, query, search, wanted)
+            hits = tuple(hit._replace(has_errors=True) for hit in hits)
+        elif search.traceql is None and any(hit.has_errors is None for hit in hits):
+            hits = await self._with_errors(hits, query, search, wanted)
+        return SearchHits(hits, more=len(hits) >= wanted)
 
     async def _with_errors(
         self, hits: tuple[FoundTrace, ...], query: str, search: TraceSearch, wanted: int
@@ -200,6 +206,19 @@ class TempoClient:
             )
             return parse_span_names(self._object(answer))
         return parse_tag_values(self._object(answer))
+
+    async def clusters(self) -> frozenset[str] | None:
+        """The clusters that its spans say they ran in; None where it may not be asked."""
+        found: set[str] = set()
+        for key in CLUSTER_KEYS:
+            try:
+                answer = await self._get(f"/api/v2/search/tag/resource.{key}/values")
+            except BackendRefused as refusal:
+                if refusal.http_status not in _NOT_PASSED:
+                    raise
+                return None
+            found.update(parse_tag_values(self._object(answer)))
+        return frozenset(found)
 
     async def healthy(self) -> None:
         """Returns when it answers questions; a gateway has no ``/ready``."""

@@ -14,7 +14,7 @@ from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.jaeger import JaegerClient
 from aiops_mcp.backends.tempo import TempoClient, gateway_prefix
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused, BackendUnauthorized
-from aiops_mcp.models.spans import FoundTrace, TraceSearch, TraceSpans
+from aiops_mcp.models.spans import SearchHits, TraceSearch, TraceSpans
 
 _T = TypeVar("_T")
 _OTHER_PROGRAM = frozenset({404, 405, 501})
@@ -23,13 +23,15 @@ _OTHER_PROGRAM = frozenset({404, 405, 501})
 class TraceStore(Protocol):
     """One store of traces; every method raises the errors of `HttpClient.request`."""
 
-    async def search(self, search: TraceSearch) -> tuple[FoundTrace, ...]: ...
+    async def search(self, search: TraceSearch) -> SearchHits: ...
 
     async def trace(self, trace_id: str) -> TraceSpans | None: ...
 
     async def services(self) -> tuple[str, ...]: ...
 
     async def operations(self, service: str) -> tuple[str, ...]: ...
+
+    async def clusters(self) -> frozenset[str] | None: ...
 
     async def healthy(self) -> None: ...
 
@@ -56,7 +58,7 @@ class ProbingClient:
         self._store: TraceStore | None = None
         self._looking = asyncio.Lock()
 
-    async def search(self, search: TraceSearch) -> tuple[FoundTrace, ...]:
+    async def search(self, search: TraceSearch) -> SearchHits:
         """Hits in no particular order. Asks for a few more than wanted only where that is cheap."""
         return await self._call(lambda store: store.search(search))
 
@@ -70,6 +72,10 @@ class ProbingClient:
     async def operations(self, service: str) -> tuple[str, ...]:
         """Names of the service's spans."""
         return await self._call(lambda store: store.operations(service))
+
+    async def clusters(self) -> frozenset[str] | None:
+        """The clusters that its spans say they ran in; None where it cannot tell."""
+        return await self._call(lambda store: store.clusters())
 
     async def healthy(self) -> None:
         """Returns when the store answers; else raises why not."""

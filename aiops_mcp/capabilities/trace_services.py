@@ -1,6 +1,6 @@
 """Which services and operations are traced in the fleet, and who calls whom."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity, Timestamp
 from aiops_mcp.models.traces import ServiceCall
 from aiops_mcp.operation import Clusters, Input
+
+if TYPE_CHECKING:
+    from aiops_mcp.fleet.metric_names import Listing
 
 
 class TracedNames(Input):
@@ -23,10 +26,15 @@ class TracedName(Entity):
 
 
 class TracedNameList(Entity):
-    """Names, each with the clusters that have it."""
+    """Names, each with the clusters that have it.
+
+    Of the clusters in ``sampled`` only what the newest traces show is known: they keep spans of
+    others beside.
+    """
 
     items: tuple[TracedName, ...]
     total: int
+    sampled: tuple[str, ...] = ()
     coverage: Coverage
 
 
@@ -46,13 +54,20 @@ def _digest_names(request: TracedNames, answer: TracedNameList) -> Digest:
 )
 async def list_traced_services(context: Context, request: TracedNames) -> TracedNameList:
     """Every service that has traces, and in which clusters."""
-    found = await context.traces.services(
+    from aiops_mcp.fleet.trace_names import traced_services
+
+    found = await traced_services(
+        context.traces,
         selection=request.clusters,
         principal=context.principal,
         progress=context.call.progress,
     )
+    return _named(found)
+
+
+def _named(found: "Listing[str]") -> TracedNameList:
     items = tuple(TracedName(name=one.entry, clusters=one.clusters) for one in found.found)
-    return TracedNameList(items=items, total=len(items), coverage=found.coverage)
+    return TracedNameList(items=items, total=len(items), sampled=found.cut, coverage=found.coverage)
 
 
 class TracedOperations(TracedNames):
@@ -68,14 +83,16 @@ class TracedOperations(TracedNames):
 )
 async def list_traced_operations(context: Context, request: TracedOperations) -> TracedNameList:
     """The operations (span names) of one service."""
-    found = await context.traces.operations(
+    from aiops_mcp.fleet.trace_names import traced_operations
+
+    found = await traced_operations(
+        context.traces,
         request.service_name,
         selection=request.clusters,
         principal=context.principal,
         progress=context.call.progress,
     )
-    items = tuple(TracedName(name=one.entry, clusters=one.clusters) for one in found.found)
-    return TracedNameList(items=items, total=len(items), coverage=found.coverage)
+    return _named(found)
 
 
 class ServiceGraphQuery(Input):

@@ -24,6 +24,9 @@ def digest_names(answer: "TracedNameList") -> Digest:
         columns=("name", "clusters") if rows else (),
         rows=rows,
         coverage=traces_coverage(answer.coverage),
+        notes=(f"of {some_names(answer.sampled)} as the newest traces show",)
+        if answer.sampled
+        else (),
         more=f"{left} more: ask fewer clusters" if left else None,
     )
 

@@ -30,7 +30,7 @@ from aiops_mcp.operation import Capability, Clusters, Input
 
 if TYPE_CHECKING:
     from aiops_mcp.analysis.traces_groups import UnitedHit
-    from aiops_mcp.fleet.traces import FleetTrace, FoundTraces
+    from aiops_mcp.fleet.trace_found import FleetTrace, FoundTraces
 
 traces = Capability("traces", "Traces of the fleet.")
 
@@ -218,11 +218,13 @@ async def _with_failures(
 
 async def _similar(context: Context, request: TraceQuery) -> tuple[str, ...]:
     """Services whose names are near the one that nothing was found of."""
+    from aiops_mcp.fleet.trace_names import traced_services
+
     if request.service_name is None:
         return ()
     try:
-        known = await context.traces.services(
-            selection=request.clusters, principal=context.principal
+        known = await traced_services(
+            context.traces, selection=request.clusters, principal=context.principal
         )
     except AiopsError:
         return ()
@@ -242,7 +244,7 @@ async def _only(
 
     found = await _find(context, trace_id, request.clusters)
     one = UnitedHit(hit_of(found.trace.spans), found.home.name, tuple(found.stores))
-    ids = {name: cluster.id for name, cluster in found.stores.items()}
+    ids = {name: cluster.id for name, cluster in found.places.items()}
     return TraceList(
         traces=(hit_entity(one, ids),),
         groups=tuple(group_entity(each) for each in group([one])),
@@ -319,7 +321,7 @@ async def get_trace(context: Context, request: OneTrace) -> WholeTrace:
         comparison = compare(summed.profile, normal) if normal else None
     refs = {
         name: ClusterRef(cluster_id=cluster.id, cluster_name=name)
-        for name, cluster in found.stores.items()
+        for name, cluster in found.places.items()
     }
     trace = trace_entity(found.trace, refs[found.home.name], refs)
     fields = {name: getattr(trace, name) for name in Trace.model_fields}

@@ -8,7 +8,8 @@ from datetime import datetime
 from aiops_mcp.analysis.traces_assembly import AssembledTrace
 from aiops_mcp.analysis.traces_graph import service_calls
 from aiops_mcp.errors import AiopsError
-from aiops_mcp.fleet.traces import FleetTrace, FleetTraces
+from aiops_mcp.fleet.trace_found import FleetTrace
+from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.spans import TraceSearch

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from aiops_mcp.analysis.traces_compare import TraceProfile, profile
 from aiops_mcp.errors import AiopsError
 from aiops_mcp.fleet.trace_answer import moment
-from aiops_mcp.fleet.traces import FleetTrace, FleetTraces
+from aiops_mcp.fleet.trace_found import FleetTrace
+from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.spans import SpanRecord, TraceSearch
 
@@ -89,12 +90,15 @@ async def _others(
     minute = moment(found.trace.start_ns).replace(second=0, microsecond=0)
     until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
     windows = ((minute - BEFORE, minute - AROUND), (minute - AROUND, min(until, minute + AROUND)))
+    # Its root's cluster may keep its traces elsewhere.
+    home = found.home.name
+    stores = (home,) if home in found.stores else tuple(found.stores)
     ids: dict[str, None] = {}
     for start, end in windows:
         search = TraceSearch(
             start=start, end=end, service=root.service, operation=root.name, limit=LOOKED_AT
         )
-        answer = await traces.search(search, selection=(found.home.name,), principal=principal)
+        answer = await traces.search(search, selection=stores, principal=principal)
         others = [
             one
             for one in answer.hits

@@ -1,29 +1,28 @@
 """Traces of the whole fleet; one that crosses clusters is one.
 
 Every chosen cluster that keeps traces is asked; what they have of one trace is united here. Spans
-of clusters that the caller may not see are left out, whoever's store they lie in. What is normal
-for an operation is in `trace_normal`, the pure parts in `analysis`.
+of clusters that the caller may not see are left out, whoever's store they lie in (`trace_scope`).
+Names are in `trace_names`, what is normal for an operation in `trace_normal`, the pure parts in
+`analysis`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from aiops_mcp.analysis.traces_assembly import AssembledTrace, assemble, cluster_of
+from aiops_mcp.analysis.traces_assembly import assemble
 from aiops_mcp.analysis.traces_groups import UnitedHit, unite
-from aiops_mcp.backends.jaeger_answers import hit_of
 from aiops_mcp.errors import BackendError, InputError, TempoNotAvailable, TraceNotFound
 from aiops_mcp.fleet.access import Access, address
 from aiops_mcp.fleet.answer import FleetAnswer
 from aiops_mcp.fleet.fleet import CacheRule, Fleet, Question
-from aiops_mcp.fleet.metric_names import Found, Listing
 from aiops_mcp.fleet.selection import Selection
+from aiops_mcp.fleet.trace_found import FleetTrace, FoundTraces
+from aiops_mcp.fleet.trace_scope import seen_hit, visible_spans
 from aiops_mcp.models.cluster import Cluster
-from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
-from aiops_mcp.models.spans import FoundTrace, SpanRecord, TraceSearch, TraceSpans
+from aiops_mcp.models.spans import SearchHits, SpanRecord, TraceSearch, TraceSpans
 from aiops_mcp.operation import Progress, no_progress
 from aiops_mcp.settings import Settings
 
@@ -48,48 +47,13 @@ MANY = 2_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundTraces:
-    """Hits of the whole fleet, newest first; ``clusters`` are those that answered, by name.
-
-    ``cut`` are clusters that had at least as many as were asked for.
-    """
-
-    hits: tuple[UnitedHit, ...]
-    clusters: Mapping[str, Cluster]
-    coverage: Coverage
-    asked_at: datetime
-    cut: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FleetTrace:
-    """A whole trace; ``stores`` are the clusters whose stores have a part of it, by name.
-
-    ``partial`` says of stores that know they lack something, ``broken`` counts unreadable spans.
-    """
-
-    trace: AssembledTrace
-    stores: Mapping[str, Cluster]
-    coverage: Coverage
-    asked_at: datetime
-    partial: tuple[str, ...] = ()
-    broken: int = 0
-
-    @property
-    def home(self) -> Cluster:
-        """The cluster whose store has the root, or most of the trace's spans."""
-        name = self.trace.clusters[self.trace.root]
-        return self.stores.get(name) or next(iter(self.stores.values()))
-
-
 class FleetTraces:
     """``clock`` is the wall clock."""
 
     def __init__(self, fleet: Fleet, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._fleet = fleet
-        self._settings = settings
-        self._clock = clock
+        self.settings = settings
+        self.clock = clock
 
     async def search(
         self,
@@ -107,26 +71,20 @@ class FleetTraces:
         """
         _check(search)
 
-        async def ask(client: "TraceClient") -> tuple[FoundTrace, ...]:
-            return await client.search(search)
-
-        ttl = self._settings.ttl_trace_search
-        rule = CacheRule(("search", search), ttl, _hits_size)
-        answer = await self._ask(selection, principal, ask, rule, progress)
-        told = {one.cluster.name: one.value or () for one in answer.succeeded()}
-        most = max(search.limit, search.sample)
-        hits = unite(told)
-        if await self._hidden_from(principal):
-            hits = await self._as_seen(hits[: search.limit], principal)
+        answer = await self._search(search, selection, principal, progress)
+        hits = _united(answer)
+        clusters = {one.cluster.name: one.cluster for one in answer.succeeded()}
+        if await self.hidden_from(principal):
+            found = await self._read(hits[: search.limit], principal)
+            hits = [hit for one in found if (hit := seen_hit(one, search)) is not None]
+            clusters |= {each.home.name: each.home for each in found}
         return FoundTraces(
             hits=tuple(hits),
-            clusters={one.cluster.name: one.cluster for one in answer.succeeded()},
+            clusters=clusters,
             coverage=answer.coverage(),
             asked_at=answer.asked_at,
             cut=tuple(
-                name
-                for name, hits in told.items()
-                if len(hits) >= most or len(hits) == search.limit
+                one.cluster.name for one in answer.succeeded() if one.value and one.value.more
             ),
         )
 
@@ -152,16 +110,17 @@ class FleetTraces:
             ("trace", trace_id), MOMENT_SECONDS, _trace_size
         )
         answer = await self._asked(selection, principal, ask, rule, progress)
-        hidden = await self._hidden_from(principal)
+        hidden = await self.hidden_from(principal)
         stores: dict[str, Cluster] = {}
-        spans: dict[str, list[SpanRecord]] = {}
+        spans: dict[str, Sequence[SpanRecord]] = {}
         partial: list[str] = []
-        broken = 0
+        broken = unseen = 0
         for one in answer.succeeded():
             if one.value is None:
                 continue
             name = one.cluster.name
-            seen = [span for span in one.value.spans if cluster_of(span, name) not in hidden]
+            seen = visible_spans(one.value.spans, name, hidden)
+            unseen += len(one.value.spans) - len(seen)
             if not seen:
                 continue
             stores[name], spans[name] = one.cluster, seen
@@ -172,42 +131,49 @@ class FleetTraces:
             raise _not_found(trace_id, answer)
         count = sum(len(part) for part in spans.values())
         trace = assemble(spans) if count < MANY else await asyncio.to_thread(assemble, spans)
-        return FleetTrace(trace, stores, answer.coverage(), answer.asked_at, tuple(partial), broken)
+        ran_in = frozenset(trace.clusters)
+        registered = (await self._fleet.choose((), principal)).all
+        return FleetTrace(
+            trace,
+            stores,
+            {**stores, **{each.name: each for each in registered if each.name in ran_in}},
+            answer.coverage(),
+            answer.asked_at,
+            tuple(partial),
+            broken,
+            is_whole=not unseen,
+        )
 
-    async def services(
-        self,
-        *,
-        selection: Sequence[str] = (),
-        principal: Principal,
-        progress: Progress = no_progress,
-    ) -> Listing[str]:
-        """Every service that has spans, with the clusters it is traced in. Raises as `search`."""
+    async def sample(
+        self, search: TraceSearch, *, selection: Sequence[str], principal: Principal
+    ) -> list[FleetTrace]:
+        """The newest ``search.limit`` traces themselves, as far as the caller may see them."""
+        answer = await self._search(search, selection, principal, no_progress)
+        return await self._read(_united(answer)[: search.limit], principal)
 
-        async def ask(client: "TraceClient") -> tuple[str, ...]:
-            return await client.services()
-
-        rule = CacheRule(("services",), self._settings.ttl_labels, _names_size)
-        return _listing(await self._ask(selection, principal, ask, rule, progress))
-
-    async def operations(
-        self,
-        service: str,
-        *,
-        selection: Sequence[str] = (),
-        principal: Principal,
-        progress: Progress = no_progress,
-    ) -> Listing[str]:
-        """Names of a service's spans. Raises as `search`."""
-
-        async def ask(client: "TraceClient") -> tuple[str, ...]:
-            return await client.operations(service)
-
-        rule = CacheRule(("operations", service), self._settings.ttl_labels, _names_size)
-        return _listing(await self._ask(selection, principal, ask, rule, progress))
+    async def hidden_from(self, principal: Principal) -> frozenset[str]:
+        """Registered clusters that the caller may not see."""
+        if principal.clusters is None:
+            return frozenset()
+        every = await self._fleet.choose((), LOCAL_ADMIN)
+        return frozenset(one.name for one in every.all if not principal.sees(one.name))
 
     # --- asking ---------------------------------------------------------------------------
 
-    async def _ask(
+    async def _search(
+        self,
+        search: TraceSearch,
+        selection: Sequence[str],
+        principal: Principal,
+        progress: Progress,
+    ) -> FleetAnswer[SearchHits]:
+        async def ask(client: "TraceClient") -> SearchHits:
+            return await client.search(search)
+
+        rule = CacheRule(("search", search), self.settings.ttl_trace_search, _hits_size)
+        return await self.ask_stores(selection, principal, ask, rule, progress)
+
+    async def ask_stores(
         self,
         selection: Sequence[str],
         principal: Principal,
@@ -215,6 +181,8 @@ class FleetTraces:
         rule: CacheRule[T],
         progress: Progress,
     ) -> FleetAnswer[T]:
+        """Put one question to the store of every chosen cluster. Raises as `search`."""
+
         async def ask(access: Access) -> T:
             return await question(await access.traces())
 
@@ -247,40 +215,29 @@ class FleetTraces:
         if found is None or not found.spans or found.partial:
             return found
         ended = max(span.end_ns for span in found.spans) / 1e9
-        if self._clock().timestamp() - ended < COMPLETE_AFTER.total_seconds():
+        if self.clock().timestamp() - ended < COMPLETE_AFTER.total_seconds():
             return found
 
         async def known() -> TraceSpans:
             return found
 
-        return await cache.get(key, known, ttl=self._settings.ttl_traces, size=_trace_size)
+        return await cache.get(key, known, ttl=self.settings.ttl_traces, size=_trace_size)
 
-    async def _as_seen(self, hits: Sequence[UnitedHit], principal: Principal) -> list[UnitedHit]:
-        """The hits as far as the caller may see them: a store may hold other clusters' spans.
-
-        Only the traces themselves tell where their spans ran, so that these are read.
-        """
+    async def _read(self, hits: Sequence[UnitedHit], principal: Principal) -> list[FleetTrace]:
+        """The traces themselves, which alone tell where their spans ran; without those gone."""
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def seen(one: UnitedHit) -> UnitedHit | None:
+        async def one(hit: UnitedHit) -> FleetTrace | None:
             async with places:
                 try:
-                    found = await self.trace(
-                        one.hit.trace_id, selection=one.clusters, principal=principal
+                    return await self.trace(
+                        hit.hit.trace_id, selection=hit.clusters, principal=principal
                     )
                 except (BackendError, TraceNotFound):
                     return None
-            return UnitedHit(hit_of(found.trace.spans), found.home.name, tuple(found.stores))
 
-        told = await asyncio.gather(*(seen(one) for one in hits))
-        return [one for one in told if one is not None]
-
-    async def _hidden_from(self, principal: Principal) -> frozenset[str]:
-        """Registered clusters that the caller may not see."""
-        if principal.clusters is None:
-            return frozenset()
-        every = await self._fleet.choose((), LOCAL_ADMIN)
-        return frozenset(one.name for one in every.all if not principal.sees(one.name))
+        told = await asyncio.gather(*(one(hit) for hit in hits))
+        return [found for found in told if found is not None]
 
 
 def _check(search: TraceSearch) -> None:
@@ -325,21 +282,12 @@ def _not_found(trace_id: str, answer: FleetAnswer[TraceSpans | None]) -> TraceNo
     )
 
 
-def _listing(answer: FleetAnswer[tuple[str, ...]]) -> Listing[str]:
-    clusters: dict[str, list[str]] = {}
-    for one in answer.succeeded():
-        for name in one.value or ():
-            clusters.setdefault(name, []).append(one.cluster.name)
-    found = tuple(Found(name, tuple(clusters[name])) for name in sorted(clusters))
-    return Listing(found, answer.coverage())
+def _united(answer: FleetAnswer[SearchHits]) -> list[UnitedHit]:
+    return unite({one.cluster.name: one.value.hits for one in answer.succeeded() if one.value})
 
 
-def _hits_size(hits: tuple[FoundTrace, ...]) -> int:
-    return 256 + 500 * len(hits)
-
-
-def _names_size(names: tuple[str, ...]) -> int:
-    return 256 + sum(80 + len(name) for name in names)
+def _hits_size(found: SearchHits) -> int:
+    return 256 + 500 * len(found.hits)
 
 
 def _trace_size(found: TraceSpans | None) -> int:

@@ -14,6 +14,10 @@ TagValue = str | int | float | bool
 """Of an attribute; a list or a map is its JSON."""
 
 
+CLUSTER_KEYS = ("k8s.cluster.name", "cluster", "cluster.name", "openshift.cluster.name")
+"""Attributes of a process that say in which cluster it runs; a store may hold several's spans."""
+
+
 class SpanStatus(StrEnum):
     OK = "OK"
     ERROR = "ERROR"
@@ -85,6 +89,14 @@ class FoundTrace(NamedTuple):
     span_count: int | None = None
     service_count: int | None = None
     has_errors: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHits:
+    """What one store found, in no particular order; ``more``: it may have others that fit."""
+
+    hits: tuple[FoundTrace, ...]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

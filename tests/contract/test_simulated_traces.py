@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from aiops_mcp.app import App, open_app
 from aiops_mcp.errors import AiopsError, TempoNotAvailable, TraceNotFound
-from aiops_mcp.fleet.trace_watcher import failed_traces
+from aiops_mcp.fleet.trace_watcher import FailedTraces
 from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.events import Event, EventType
@@ -205,13 +205,14 @@ async def test_who_calls_whom(app: App) -> None:
 
 
 async def test_failed_traces_are_found_for_the_bus(app: App) -> None:
-    look = failed_traces(app.context.traces)
-    found = await look(NOW.replace(minute=28), NOW)
+    look = FailedTraces(app.context.traces)
+    found = await look.find(NOW.replace(minute=28), NOW)
     assert found
-    for one, home in found:
+    for one in found:
         assert one.hit.has_errors is True
-        assert home.name in one.clusters
-        trace = await app.context.traces.trace(one.hit.trace_id, principal=LOCAL_ADMIN)
+        trace = await look.read(one)
+        assert trace is not None
+        assert trace.home.name in one.clusters
         assert any(span.status is SpanStatus.ERROR for span in trace.trace.spans)
 
 
@@ -228,7 +229,7 @@ async def test_every_store_answers_the_same_questions(app: App) -> None:
         assert list(services) == sorted(services)
         assert await client.operations(services[0])
         search = TraceSearch(start=NOW.replace(minute=0), end=NOW, service=services[0], limit=5)
-        hits = await client.search(search)
+        hits = (await client.search(search)).hits
         assert 0 < len(hits) <= 5
         for hit in hits:
             told = await client.trace(hit.trace_id)

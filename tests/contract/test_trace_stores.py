@@ -1,7 +1,8 @@
 """What a client of traces answers, whichever store is behind it: Tempo, its gateway, or Jaeger."""
 
+import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from trace_stores import (
 
 from aiops_mcp.backends.connect import NetworkConnect
 from aiops_mcp.backends.http import HttpClient, Target
+from aiops_mcp.backends.jaeger import MOST_SERVICES
 from aiops_mcp.backends.otlp import LARGE
 from aiops_mcp.backends.traces import TraceClient, trace_client
 from aiops_mcp.errors import (
@@ -118,7 +120,7 @@ async def test_a_trace_nobody_knows(subject: Subject) -> None:
 
 
 async def test_a_search(subject: Subject) -> None:
-    found = {hit.trace_id: hit for hit in await subject.client.search(HOUR)}
+    found = {hit.trace_id: hit for hit in (await subject.client.search(HOUR)).hits}
     slow = found[SLOW]
     assert (slow.root_service, slow.root_operation) == ("checkout", "POST /order")
     assert (slow.duration_ns, slow.has_errors) == (900 * MS, True)
@@ -216,7 +218,7 @@ async def test_a_search_of_jaeger_v1_on_the_wire() -> None:
         min_duration_ms=100,
         tags=(("http.status_code", "502"),),
     )
-    assert len(await (await client_of(store)).search(wanted)) == 1
+    assert len((await (await client_of(store)).search(wanted)).hits) == 1
     assert store.asked[-1] == (
         "/api/traces",
         {
@@ -236,7 +238,7 @@ async def test_jaeger_is_asked_service_by_service(make: Any) -> None:
     store = make()
     client = await client_of(store)
     everything = TraceSearch(start=HOUR.start, end=HOUR.end)
-    assert [hit.trace_id for hit in await client.search(everything)] == [SLOW]
+    assert [hit.trace_id for hit in (await client.search(everything)).hits] == [SLOW]
     key = "query.serviceName" if make is JaegerV3 else "service"
     asked = [query[key] for _, query in store.asked if key in query]
     assert sorted(asked) == ["card-db", "checkout", "payment"]
@@ -244,6 +246,65 @@ async def test_jaeger_is_asked_service_by_service(make: Any) -> None:
     store.asked.clear()
     await client.search(some)
     assert sorted(query[key] for _, query in store.asked if key in query) == ["card-db", "checkout"]
+
+
+@pytest.mark.parametrize("make", [JaegerV3, JaegerV1])
+async def test_no_service_of_many_is_left_out_in_silence(make: Any) -> None:
+    store = make()
+    names = [f"a{n:03d}" for n in range(MOST_SERVICES)]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == ("/api/v3/services" if make is JaegerV3 else "/api/services"):
+            return json_of({"services": [*names, "payment"], "data": [*names, "payment"]})
+        return store(request)
+
+    everything = TraceSearch(start=HOUR.start, end=HOUR.end)
+    found = await (await client_of(answer)).search(everything)
+    assert (found.hits, found.more) == ((), True)
+    names.pop()
+    found = await (await client_of(answer)).search(everything)
+    assert ([hit.trace_id for hit in found.hits], found.more) == ([SLOW], False)
+
+
+async def test_what_fits_of_a_full_answer_may_not_be_all() -> None:
+    client = await client_of(JaegerV1())
+    wanted = TraceSearch(start=HOUR.start, end=HOUR.end, service="payment", limit=1)
+    assert (await client.search(wanted)).more
+    none = replace(wanted, tags=(("kind", "server"),))
+    found = await client.search(none)
+    assert (found.hits, found.more) == ((), True)
+
+
+async def test_a_service_that_fails_ends_the_others() -> None:
+    store, asked = JaegerV1(), list[str]()
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(0)
+        if request.url.path == "/api/services":
+            return store.envelope([f"s{n:03d}" for n in range(100)])
+        if request.url.path == "/api/traces":
+            asked.append(str(request.url))
+            return text(500, "broken")
+        return store(request)
+
+    with pytest.raises(BackendRefused, match="broken"):
+        await (await client_of(answer)).search(TraceSearch(start=HOUR.start, end=HOUR.end))
+    await asyncio.sleep(0)
+    assert len(asked) < 20
+
+
+async def test_jaeger_is_not_asked_for_the_kind_of_a_span_as_a_tag() -> None:
+    store = JaegerV3()
+    wanted = TraceSearch(
+        start=HOUR.start, end=HOUR.end, service="payment", tags=(("kind", "client"),)
+    )
+    assert len((await (await client_of(store)).search(wanted)).hits) == 1
+
+
+async def test_in_which_clusters_spans_ran(subject: Subject) -> None:
+    ran_in = await subject.client.clusters()
+    tells = subject.kind.startswith("tempo") or subject.kind == "behind-a-path"
+    assert ran_in == (frozenset({"edge-1", "hub"}) if tells else None)
 
 
 @pytest.mark.parametrize(
@@ -262,13 +323,13 @@ async def test_jaeger_is_asked_service_by_service(make: Any) -> None:
 async def test_jaeger_hits_are_looked_at_again(tags: tuple, found: int) -> None:
     client = await client_of(JaegerV1())
     wanted = TraceSearch(start=HOUR.start, end=HOUR.end, service="payment", tags=tags)
-    assert len(await client.search(wanted)) == found
+    assert len((await client.search(wanted)).hits) == found
 
 
 async def test_a_search_for_failed_ones_is_one_question() -> None:
     store = Tempo(stats=False)
     wanted = TraceSearch(start=HOUR.start, end=HOUR.end, tags=(("status", "error"),))
-    [hit] = await (await client_of(store)).search(wanted)
+    [hit] = (await (await client_of(store)).search(wanted)).hits
     assert hit.has_errors is True
     assert len([1 for path, _ in store.asked if path == "/api/search"]) == 1
 
@@ -449,7 +510,7 @@ async def test_an_old_tempo_that_refuses_to_say_which_failed() -> None:
             return text(400, "not supported")
         return store(request)
 
-    hits = await (await client_of(answer)).search(HOUR)
+    hits = (await (await client_of(answer)).search(HOUR)).hits
     assert {hit.has_errors for hit in hits} == {None}
 
 

@@ -188,6 +188,10 @@ class Tempo:
             found = ["payment", "checkout", "card-db"]
         elif tag == "name" and 'resource.service.name = "payment"' in query.get("q", ""):
             found = ["charge"]
+        elif tag == "resource.k8s.cluster.name":
+            found = ["edge-1"]
+        elif tag == "resource.cluster":
+            found = ["hub"]
         else:
             found = []
         return json_of({"tagValues": [{"type": "string", "value": value} for value in found]})

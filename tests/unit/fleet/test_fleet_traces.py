@@ -16,12 +16,14 @@ from aiops_mcp.errors import (
 )
 from aiops_mcp.fleet.trace_answer import moment
 from aiops_mcp.fleet.trace_graph import service_graph
+from aiops_mcp.fleet.trace_names import SAMPLED, traced_operations, traced_services
 from aiops_mcp.fleet.trace_normal import COMPARED, normal_profiles
 from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.models.cluster import ClusterEndpoints, ClusterState
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal, Role
 from aiops_mcp.models.spans import (
     FoundTrace,
+    SearchHits,
     SpanKind,
     SpanRecord,
     SpanStatus,
@@ -54,6 +56,8 @@ class Store:
     hits: tuple[FoundTrace, ...] = ()
     traces: dict[str, TraceSpans] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    ran_in: frozenset[str] | None = frozenset()
+    more: bool = False
     error: Exception | None = None
     asked: list[Any] = field(default_factory=list)
 
@@ -65,7 +69,7 @@ class Store:
         return answer
 
     async def search(self, search):
-        return await self._answer(search, self.hits)
+        return await self._answer(search, SearchHits(self.hits, self.more))
 
     async def trace(self, trace_id):
         return await self._answer(trace_id, self.traces.get(trace_id))
@@ -75,6 +79,9 @@ class Store:
 
     async def operations(self, service):
         return await self._answer(service, self.names)
+
+    async def clusters(self):
+        return await self._answer("clusters", self.ran_in)
 
     async def aclose(self):
         pass
@@ -138,11 +145,10 @@ async def test_a_search_is_shared_for_a_moment(make, clock):
     assert len(store.asked) == 2
 
 
-@pytest.mark.parametrize(("count", "cut"), [(1, ()), (2, ("hub",)), (3, ()), (4, ("hub",))])
-async def test_a_cluster_may_have_more(make, clock, count, cut):
-    store = Store(tuple(hit(f"{n:032x}") for n in range(1, count + 1)))
-    found = await make(hub=store).search(search(clock, limit=2, sample=4), principal=LOCAL_ADMIN)
-    assert found.cut == cut
+async def test_a_cluster_may_have_more(make, clock):
+    traces = make(hub=Store((hit(ONE),), more=True), edge_1=Store((hit(ONE),)))
+    found = await traces.search(search(clock), principal=LOCAL_ADMIN)
+    assert found.cut == ("hub",)
 
 
 async def test_times_and_durations_that_cannot_be(make, clock):
@@ -162,7 +168,7 @@ async def test_nobody_keeps_traces(make, fakes, clock):
         await traces.search(search(clock), selection=["plain-*"], principal=LOCAL_ADMIN)
     assert (caught.value.code, caught.value.status) == ("TEMPO_NOT_AVAILABLE", 503)
     with pytest.raises(TempoNotAvailable, match="none are registered"):
-        await make().services(principal=LOCAL_ADMIN)
+        await traced_services(make(), principal=LOCAL_ADMIN)
 
 
 async def test_nobody_answers(make, clock):
@@ -284,6 +290,40 @@ async def test_hits_are_told_as_far_as_one_may_see(make, clock):
     assert len(hub.asked) == asked  # what the store said is kept once
 
 
+async def test_nothing_is_found_for_what_is_hidden_of_it(make, clock):
+    """A trace of both clusters is no hit of a search that only its hidden part fits."""
+    secret = {"k8s.cluster.name": "edge-1"}
+    both = TraceSpans((span("a1", service="vault", resource=secret), span("b1", "a1", 10, 50)))
+    hub = Store(
+        (hit(ONE), hit(OTHER)), {ONE: both, OTHER: TraceSpans((span("c1", trace_id=OTHER),))}
+    )
+    traces, principal = make(hub=hub, edge_1=Store()), confined("hub")
+    found = await traces.search(search(clock, service="vault"), principal=principal)
+    assert [one.hit.trace_id for one in found.hits] == [OTHER]  # whole, and as its store says
+    found = await traces.search(search(clock, service="web"), principal=principal)
+    assert {one.hit.trace_id for one in found.hits} == {ONE, OTHER}
+    found = await traces.search(search(clock, traceql="{ .a = 1 }"), principal=principal)
+    assert [one.hit.trace_id for one in found.hits] == [OTHER]
+
+
+async def test_a_trace_is_of_the_cluster_where_its_root_ran(make, fakes, clock):
+    """The hub keeps the traces of the edge, which has no store of its own."""
+    there = {"k8s.cluster.name": "edge-9"}
+    edge = fakes.cluster("edge-9", endpoints=ClusterEndpoints())
+    hub = Store(
+        (hit(ONE), hit(OTHER)), {ONE: TraceSpans((span("a1", resource=there), span("b1", "a1")))}
+    )
+    traces = make([edge], hub=hub, edge_1=Store())
+    for principal in (LOCAL_ADMIN, confined("hub", "edge-9")):
+        found = await traces.trace(ONE, principal=principal)
+        assert found.home.id == edge.id
+        assert (set(found.stores), set(found.places)) == ({"hub"}, {"hub", "edge-9"})
+        assert not await normal_profiles(traces, found, principal=principal, now=clock.now)
+    found = await traces.search(search(clock), principal=confined("hub", "edge-9"))
+    assert [one.home for one in found.hits] == ["edge-9"]
+    assert found.clusters["edge-9"].id == edge.id
+
+
 async def test_who_sees_all_registered_clusters_is_asked_no_more(make, clock):
     hub = Store((hit(ONE),))
     found = await make(hub=hub).search(search(clock), principal=confined("hub", "gone"))
@@ -295,13 +335,48 @@ async def test_who_sees_all_registered_clusters_is_asked_no_more(make, clock):
 
 async def test_services_and_operations_with_their_clusters(make):
     traces = make(hub=Store(names=("cart", "web")), edge_1=Store(names=("cart",)))
-    found = await traces.services(principal=LOCAL_ADMIN)
+    found = await traced_services(traces, principal=LOCAL_ADMIN)
     assert [(one.entry, one.clusters) for one in found.found] == [
-        ("cart", ("hub", "edge-1")),
+        ("cart", ("edge-1", "hub")),
         ("web", ("hub",)),
     ]
-    found = await traces.operations("cart", selection=["hub"], principal=LOCAL_ADMIN)
+    found = await traced_operations(traces, "cart", selection=["hub"], principal=LOCAL_ADMIN)
     assert found.entries == ("cart", "web")
+
+
+async def test_names_of_a_store_of_its_own_are_told_to_all(make):
+    hub = Store(names=("cart", "web"), ran_in=frozenset({"hub", "not-registered"}))
+    found = await traced_services(make(hub=hub, edge_1=Store()), principal=confined("hub"))
+    assert (found.entries, found.cut) == (("cart", "web"), ())
+    assert hub.asked == ["services", "clusters"]
+
+
+@pytest.mark.parametrize("ran_in", [frozenset({"hub", "edge-1"}), None])
+async def test_of_a_shared_store_only_names_are_told_that_can_be_seen(make, ran_in):
+    secret = {"k8s.cluster.name": "edge-1"}
+    stored = TraceSpans(
+        (
+            span("a1"),
+            span("b1", "a1", service="vault", resource=secret),
+            span("c1", "a1", service="db"),
+        )
+    )
+    hub = Store((hit(ONE), hit(OTHER)), {ONE: stored}, ("db", "vault", "web"), ran_in)
+    traces = make(hub=hub, edge_1=Store(names=("vault",)))
+    found = await traced_services(traces, principal=confined("hub"))
+    assert [(one.entry, one.clusters) for one in found.found] == [
+        ("db", ("hub",)),
+        ("web", ("hub",)),
+    ]
+    assert found.cut == ("hub",)
+    [sampled] = [one for one in hub.asked if isinstance(one, TraceSearch)]
+    assert (sampled.limit, sampled.service) == (SAMPLED, None)
+    found = await traced_operations(traces, "vault", principal=confined("hub"))
+    assert found.entries == ()
+    found = await traced_operations(traces, "web", principal=confined("hub"))
+    assert found.entries == ("web op",)
+    whole = await traced_services(traces, principal=LOCAL_ADMIN)
+    assert whole.entries == ("db", "vault", "web")
 
 
 # --- what is normal -------------------------------------------------------------------------
