@@ -149,14 +149,9 @@ def _by_component(problem: Problem) -> defaultdict[str, list[Evidence]]:
 
 def _anything_clear(found: dict[str, Standing], evidence: dict[str, list[Evidence]]) -> bool:
     """A change is no trouble by itself; everything else may be."""
-    seen = [
-        each.strength
-        for own in evidence.values()
-        for each in own
-        if each.kind is not EvidenceKind.CHANGE
-    ]
-    return max(seen, default=0.0) >= CLEAR or any(
-        standing.off >= size(CLEAR) for standing in found.values()
+    return any(
+        standing.trouble + _said(evidence[name], without=EvidenceKind.CHANGE) >= size(CLEAR)
+        for name, standing in found.items()
     )
 
 
@@ -185,23 +180,29 @@ def _score(
     first: float | None,
     end: float,
 ) -> float:
-    """Sources add up, but only the strongest item of each."""
     score = max(0.0, standing.score)
     lead = standing.strongest
     if lead is not None and lead.began is not None and first is not None and end > first:
         late = max(0.0, lead.began - first - CLOCKS_SECONDS)
         score = max(0.0, score - LATENESS * min(1.0, late / (end - first)))
-    said: dict[EvidenceKind, float] = {}
-    for each in evidence:
-        if each.kind is EvidenceKind.CHANGE and _after(each, first):
-            continue
-        said[each.kind] = max(said.get(each.kind, 0.0), size(each.strength))
-    score += sum(said.values())
+    causing = [
+        each for each in evidence if each.kind is not EvidenceKind.CHANGE or not _after(each, first)
+    ]
+    score += _said(causing)
     if near is None:
         return score
     if standing.component not in near:
         return score * OUT_OF_REACH
     return score - NEARER * near[standing.component]
+
+
+def _said(evidence: list[Evidence], without: EvidenceKind | None = None) -> float:
+    """Kinds add up, but of each kind only its strongest."""
+    said: dict[EvidenceKind, float] = {}
+    for each in evidence:
+        if each.kind is not without:
+            said[each.kind] = max(said.get(each.kind, 0.0), size(each.strength))
+    return sum(said.values())
 
 
 def _after(change: Evidence, first: float | None) -> bool:

@@ -9,11 +9,12 @@ Knows deviations and dependencies, and no data. How a fault spreads decides who 
   two, and speaks against the callees that all those callers share;
 - work goes from the caller to its callees: where callees get less of it and their caller does not,
   the caller does not ask them any more;
-- a resource is used where the work is done, so it is explained by more work only.
+- a resource is used where the work is done, so it is explained by more work only, and where nobody
+  suffers it is half a trouble.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +34,8 @@ OTHER_SYMPTOM: Final = 0.5
 """Weight of a symptom of another kind than the target's."""
 UNDIRECTED: Final = 0.5
 """Weight of traffic and of what may move either way without harm."""
+HARMLESS: Final = 0.5
+"""Weight of a resource that is used more while all who could suffer are seen to be well."""
 HOARDS: Final = 0.5
 """Memory that grew by this share explains the processor's work (it is filled, collected, paged),
 which explains no memory: such a component is named by its memory."""
@@ -43,12 +46,12 @@ NOTICEABLE: Final = 3.0
 
 SYMPTOMS: Final = frozenset({SignalKind.LATENCY, SignalKind.ERRORS, SignalKind.SUCCESS})
 RESOURCES: Final = frozenset({SignalKind.RESOURCE, SignalKind.MEMORY, SignalKind.SATURATION})
-_FAMILY: Final = {
-    SignalKind.LATENCY: "latency",
-    SignalKind.WAITING: "latency",
-    SignalKind.ERRORS: "errors",
-    SignalKind.SUCCESS: "errors",
-}
+_SUFFERING: Final = SYMPTOMS | {SignalKind.WAITING, SignalKind.SATURATION}
+_WORK: Final = frozenset({SignalKind.TRAFFIC, SignalKind.RESOURCE})
+_FAMILIES: Final = (
+    frozenset({SignalKind.LATENCY, SignalKind.WAITING}),
+    frozenset({SignalKind.ERRORS, SignalKind.SUCCESS}),
+)
 
 
 @dataclass(slots=True)
@@ -57,14 +60,15 @@ class Standing:
 
     ``own`` is its strongest movement after its explanation was taken off, ``explained_by`` the
     dependency that did; ``asked_less`` and ``kept_waiting`` are what others' movements say of it.
-    ``off`` is its farthest movement, explained or not.
+    ``harmless``: it uses more, and all who could suffer are well; ``gone``: its series ended;
+    ``unjudged``: it has series without a past.
     """
 
     component: str
     movements: list[Movement] = field(default_factory=list[Movement])
     strongest: Movement | None = None
     own: float = 0.0
-    off: float = 0.0
+    harmless: bool = False
     gone: bool = False
     unjudged: bool = False
     explained_by: tuple[str, float] | None = None
@@ -75,6 +79,19 @@ class Standing:
     def score(self) -> float:
         said = sorted((self.own, self.kept_waiting, self.asked_less), reverse=True)
         return said[0] + SECONDED * (max(0.0, said[1]) + max(0.0, said[2]))
+
+    @property
+    def trouble(self) -> float:
+        """The score, as far as it tells that something is wrong at all."""
+        return self.score - (1.0 - HARMLESS) * self.own if self.harmless else self.score
+
+    def most(self, kinds: Collection[SignalKind], *, falls: bool = False) -> float:
+        """Its farthest movement of these kinds, in the bad direction or as a fall."""
+        moved = (each for each in self.movements if each.signal.kind in kinds)
+        return max((size(-each.fresh if falls else each.worse) for each in moved), default=0.0)
+
+    def has(self, kinds: Collection[SignalKind]) -> bool:
+        return any(each.signal.kind in kinds for each in self.movements)
 
 
 def size(deviation: float) -> float:
@@ -90,21 +107,16 @@ def standings(
     gone: Collection[str] = (),
 ) -> dict[str, Standing]:
     """One standing a component that has signals or edges; the series of those gone ended."""
-    found: dict[str, Standing] = defaultdict(lambda: Standing(""))
+    names = {each.signal.component for each in movements} | graph.components | set(gone)
+    found = {name: Standing(name, gone=name in gone) for name in names}
     for each in movements:
         found[each.signal.component].movements.append(each)
-    for component in graph.components:
-        found[component]
-    for component in gone:
-        found[component].gone = True
-    for component, standing in found.items():
-        standing.component = component
     _blame_callers(found, graph)
     felt = {name: _felt(standing, target) for name, standing in found.items()}
     for standing in found.values():
-        _judge(standing, graph, felt, target)
+        _judge(standing, found, graph, felt, target)
     _blame_callees(found, graph, felt)
-    return dict(found)
+    return found
 
 
 def weight(movement: Movement, target: Signal | None) -> float:
@@ -117,13 +129,17 @@ def weight(movement: Movement, target: Signal | None) -> float:
         return 1.0 if movement.fresh > 0 or kind is SignalKind.SATURATION else UNDIRECTED
     if kind not in SYMPTOMS:
         return UNDIRECTED
-    if target is None or target.kind not in _FAMILY:
+    if target is None or not any(target.kind in family for family in _FAMILIES):
         return 1.0
     # like is compared with like: its tail may be a hundred times farther off than its mean
-    same = movement.signal.metric == target.metric or (
-        not movement.has_twin and _FAMILY[kind] == _FAMILY[target.kind]
+    alike = not movement.has_twin and _alike(kind, target)
+    return 1.0 if alike or movement.signal.metric == target.metric else OTHER_SYMPTOM
+
+
+def _alike(kind: SignalKind, target: Signal | None) -> bool:
+    return target is not None and any(
+        kind in family and target.kind in family for family in _FAMILIES
     )
-    return 1.0 if same else OTHER_SYMPTOM
 
 
 def _strength(movement: Movement, target: Signal | None) -> float:
@@ -132,44 +148,72 @@ def _strength(movement: Movement, target: Signal | None) -> float:
 
 def _felt(standing: Standing, target: Signal | None) -> float:
     """What those that depend on it feel."""
-    spread = [
+    spread = [standing.asked_less, size(FROM_NOTHING) if standing.gone else 0.0]
+    spread += [
         _strength(each, target)
         for each in standing.movements
         if each.signal.kind in SYMPTOMS or each.signal.kind in RESOURCES
     ]
-    if standing.gone:
-        spread.append(size(FROM_NOTHING))
-    return max([standing.asked_less, *spread])
+    return max(spread)
 
 
 def _judge(
-    standing: Standing, graph: Dependencies, felt: dict[str, float], target: Signal | None
+    standing: Standing,
+    found: dict[str, Standing],
+    graph: Dependencies,
+    felt: dict[str, float],
+    target: Signal | None,
 ) -> None:
+    """Its own movements, each less what explains it."""
     needed = [(felt.get(each, 0.0), each) for each in graph.needs(standing.component)]
     worst, name = max(needed, default=(0.0, ""))
-    below = max(worst, _waits(standing))
-    work = max((_more_work(each) for each in standing.movements), default=0.0)
-    by_kind: dict[SignalKind, list[tuple[float, Movement]]] = defaultdict(list)
-    for each in standing.movements:
-        kind = each.signal.kind
-        explained = below if kind in SYMPTOMS else 0.0
-        if kind in RESOURCES and each.fresh > 0:
-            explained = work
-        left = _strength(each, target) - EXPLAINED * explained
-        left += FOLLOWS * weight(each, target) * max(0.0, each.follows)
-        by_kind[kind].append((left, each))
-        standing.off = max(standing.off, size(each.worse))
-    for kind, judged in by_kind.items():
-        strongest = max(judged, key=lambda pair: pair[0])
-        alike = target is not None and _FAMILY.get(kind, "") == _FAMILY.get(target.kind)
-        left = strongest[0] if alike else _agreed([each for each, _ in judged])
-        if standing.strongest is None or left > standing.own:
-            standing.strongest, standing.own = strongest[1], left
+    below = EXPLAINED * max(worst, standing.most({SignalKind.WAITING}))
+    more = [e for e in standing.movements if e.signal.kind is SignalKind.TRAFFIC]
+    work = EXPLAINED * max((size(each.fresh) for each in more), default=0.0)
+    best = 0.0
+    for kind, moved in _by_kind(standing.movements).items():
+        left: dict[str, float] = {}
+        for each in moved:
+            strength = _strength(each, target)
+            if kind in RESOURCES and each.fresh > 0:
+                strength -= work
+            elif kind in SYMPTOMS:
+                strength -= below
+            strength += FOLLOWS * weight(each, target) * max(0.0, each.follows)
+            metric = each.signal.metric
+            left[metric] = max(strength, left.get(metric, strength))
+            if standing.strongest is None or strength > best:
+                standing.strongest, best = each, strength
+        believed = max(left.values()) if _alike(kind, target) else _agreed(left.values())
+        standing.own = max(standing.own, believed)
     if standing.gone:
-        standing.own = standing.off = max(standing.own, size(FROM_NOTHING))
+        standing.own = max(standing.own, size(FROM_NOTHING))
+    lead = standing.strongest
+    if lead is not None and lead.signal.kind in (SignalKind.RESOURCE, SignalKind.MEMORY):
+        standing.harmless = _all_well(standing, found, graph)
     standing.strongest = _hoarder(standing) or standing.strongest
     if worst >= size(NOTICEABLE):
         standing.explained_by = (name, worst)
+
+
+def _by_kind(movements: Iterable[Movement]) -> dict[SignalKind, list[Movement]]:
+    found: dict[SignalKind, list[Movement]] = defaultdict(list)
+    for each in movements:
+        found[each.signal.kind].append(each)
+    return found
+
+
+def _agreed(strengths: Iterable[float]) -> float:
+    """Several metrics of one kind measure one thing: one of them alone is believed by half."""
+    first, *rest = sorted(strengths, reverse=True)
+    return (first + rest[0]) / 2.0 if rest else first
+
+
+def _all_well(standing: Standing, found: dict[str, Standing], graph: Dependencies) -> bool:
+    """Whether it and those that depend on it are watched for suffering, and do not suffer."""
+    concerned = [standing, *(found[each] for each in graph.needed_by(standing.component))]
+    watched = [each for each in concerned if each.has(_SUFFERING)]
+    return bool(watched) and all(each.most(_SUFFERING) < size(NOTICEABLE) for each in watched)
 
 
 def _hoarder(standing: Standing) -> Movement | None:
@@ -186,59 +230,32 @@ def _hoarder(standing: Standing) -> Movement | None:
     return max(grown, key=lambda each: each.fresh, default=None)
 
 
-def _agreed(strengths: list[float]) -> float:
-    """Several signals of one kind measure one thing: one of them alone is believed by half."""
-    first, *rest = sorted(strengths, reverse=True)
-    return (first + rest[0]) / 2.0 if rest else first
-
-
-def _more_work(movement: Movement) -> float:
-    return size(movement.fresh) if movement.signal.kind is SignalKind.TRAFFIC else 0.0
-
-
-def _less_work(standing: Standing) -> float:
-    drops = [
-        size(-each.fresh)
-        for each in standing.movements
-        if each.signal.kind in (SignalKind.TRAFFIC, SignalKind.RESOURCE)
-    ]
-    return max(drops, default=0.0)
-
-
-def _waits(standing: Standing) -> float:
-    waits = [
-        size(each.worse) for each in standing.movements if each.signal.kind is SignalKind.WAITING
-    ]
-    return max(waits, default=0.0)
-
-
 def _blame_callees(found: dict[str, Standing], graph: Dependencies, felt: dict[str, float]) -> None:
-    """Each caller that waits, with no callee that is slow itself, speaks against its callees."""
+    """Each caller that waits, with no callee that is slow itself, speaks against its callees.
+
+    A caller that is seen not to wait speaks for them.
+    """
     least = size(NOTICEABLE)
-    waits = {name: _waits(standing) for name, standing in found.items()}
+    waits = {
+        name: standing.most({SignalKind.WAITING})
+        for name, standing in found.items()
+        if standing.has({SignalKind.WAITING})
+    }
+    unexplained: dict[str, float] = {}
+    for caller, waited in waits.items():
+        slowest = max((felt[each] for each in graph.callees(caller)), default=0.0)
+        explained = slowest if slowest >= least else 0.0
+        unexplained[caller] = max(0.0, waited - explained) if waited >= least else -least
     for name, standing in found.items():
-        said = 0.0
-        for caller in graph.callers(name):
-            if waits[caller] < least:
-                said -= (
-                    least
-                    if any(
-                        each.signal.kind is SignalKind.WAITING for each in found[caller].movements
-                    )
-                    else 0.0
-                )
-                continue
-            slowest = max((felt[each] for each in graph.callees(caller)), default=0.0)
-            said += max(0.0, waits[caller] - (slowest if slowest >= least else 0.0))
+        said = sum(unexplained.get(caller, 0.0) for caller in graph.callers(name))
         standing.kept_waiting = max(0.0, said)
 
 
 def _blame_callers(found: dict[str, Standing], graph: Dependencies) -> None:
     """A caller with as much to do as ever, whose callees have less."""
     least = size(NOTICEABLE)
-    drops = {name: _less_work(standing) for name, standing in found.items()}
+    drops = {name: standing.most(_WORK, falls=True) for name, standing in found.items()}
     for name, standing in found.items():
-        called = [drops[each] for each in graph.callees(name)]
-        fewer = [each for each in called if each >= least]
+        fewer = [drops[each] for each in graph.callees(name) if drops[each] >= least]
         if fewer:
             standing.asked_less = max(0.0, float(np.mean(fewer)) - drops[name])

@@ -30,6 +30,12 @@ FROM_NOTHING: Final = 10.0
 """Deviation of a signal that was constantly zero and is not: clear, but without a measure."""
 SUSTAINED_SHARE: Final = 0.25
 """The worst stretch of this share of the incident counts: it may end before the window does."""
+WANDERS: Final = 0.7
+"""What this share of the stretches before stayed below counts as scatter too: a signal whose
+neighbouring values resemble each other wanders farther than its single values tell. The rest may
+belong to other incidents."""
+MIN_STRETCHES: Final = 5
+"""Fewer disjoint stretches do not tell how far it wanders."""
 STEADY_SHARE: Final = 0.8
 """Walking back stops where fewer of the values than this are on the incident's side."""
 MIN_REGULAR: Final = 10
@@ -137,7 +143,8 @@ def movement(signal: Signal, when: float, back: float) -> Movement | None:
         return None
     level, scatter = normal_of(values[:trusted])
     reached = _worst(signal.kind, after, level)
-    unit = max(scatter, _smallest(signal.kind, level))
+    wandered = _wandered(values[:trusted], level, _stretch(len(after)))
+    unit = max(scatter, wandered, _smallest(signal.kind, level))
     deviation = (reached - level) / unit if unit > 0.0 else _from_nothing(values[:trusted], reached)
     start = trusted + _walk_back(values[trusted:], first_after - trusted, level, reached)
     recent = values[trusted : max(start, trusted)]
@@ -179,15 +186,29 @@ def _smallest(kind: SignalKind, level: float) -> float:
 
 
 def _worst(kind: SignalKind, after: Vector, level: float) -> float:
-    """The median of the stretch in which it was farthest from normal, in the bad direction.
-
-    A single sample is no stretch unless there is no more.
-    """
-    size = min(len(after), max(3, int(len(after) * SUSTAINED_SHARE)))
-    step = max(1, (len(after) - size) // 64)
-    stretches = np.lib.stride_tricks.sliding_window_view(after, size)[::step]
-    medians = np.median(stretches, axis=1)
+    """The median of the stretch in which it was farthest from normal, in the bad direction."""
+    medians = _medians(after, _stretch(len(after)))
     return float(medians[int(np.argmax(badness(kind, medians - level)))])
+
+
+def _wandered(before: Vector, level: float, length: int) -> float:
+    """How far stretches of that length usually were from the level; 0 where that is not known."""
+    if len(before) < MIN_STRETCHES * length:
+        return 0.0
+    return float(np.quantile(np.abs(_medians(before, length) - level), WANDERS))
+
+
+def _stretch(samples: int) -> int:
+    """A single sample is no stretch unless there is no more."""
+    return min(samples, max(3, int(samples * SUSTAINED_SHARE)))
+
+
+def _medians(values: Vector, length: int) -> Vector:
+    """The median of each stretch, of some where there are very many."""
+    if len(values) <= length:
+        return np.median(values, keepdims=True)
+    stretches = np.lib.stride_tricks.sliding_window_view(values, length)
+    return np.median(stretches[:: max(1, len(stretches) // 64)], axis=1)
 
 
 def _walk_back(values: Vector, notice: int, level: float, reached: float) -> int:

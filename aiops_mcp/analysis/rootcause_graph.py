@@ -41,6 +41,10 @@ class Dependencies:
         """What it depends on directly."""
         return self._needs.get(component, set())
 
+    def needed_by(self, component: str) -> set[str]:
+        """What depends on it directly."""
+        return self._needed_by.get(component, set())
+
     def callees(self, component: str) -> set[str]:
         """Whom it calls."""
         return self._calls.get(component, set())

@@ -37,7 +37,7 @@ def as_bad_before(target: Signal, when: float) -> float:
     summed: Vector = np.concatenate((np.zeros(1), np.cumsum(bad)))
     stretches = summed[length:] - summed[:-length]
     # rounding of the sums must not make two equal stretches differ
-    usual, now = stretches[: split - length + 1], stretches[-1]
+    usual, now = stretches[: split - length + 1], float(stretches[-1])
     return float(np.mean(usual >= now * (1.0 - 1e-9)))
 
 
