@@ -67,6 +67,7 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
         asyncio.create_task(keep_running(name, run), name=name)
         for name, run in (
             ("metric watcher", metric_watcher.run),
+            ("anomaly watcher", _watching_anomalies(context, bus, leases)),
             ("GPU watcher", gpu_watcher.run),
             ("health watcher", context.watcher.run),
             ("alert watcher", context.alerts.watcher.run),
@@ -74,6 +75,38 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
             ("pruning", lambda: _prune(context)),
         )
     ]
+
+
+def _watching_anomalies(
+    context: Context, bus: EventBus, leases: Leases
+) -> Callable[[], Awaitable[None]]:
+    """The watch for anomalies. Raises InputError where the settings name none that can be read."""
+    settings = context.settings
+    if not settings.anomaly_watch:
+        return _nothing
+    # numpy and the detectors are loaded only where somebody wants them.
+    from aiops_mcp.fleet.anomaly_watched import read_watched
+    from aiops_mcp.fleet.anomaly_watcher import AnomalyWatcher, WatchRules
+
+    watcher = AnomalyWatcher(
+        read_watched(settings.anomaly_watch),
+        context.fleet,
+        bus,
+        context.clock,
+        rules=WatchRules(
+            every=settings.anomaly_watch_every,
+            history=settings.anomaly_watch_history,
+            sensitivity=settings.anomaly_watch_sensitivity.deviations,
+            series=settings.anomaly_watch_series,
+            ttl_names=settings.ttl_labels,
+        ),
+        ours=Shards(leases.table, purpose="anomalies", holder=leases.holder, clock=context.clock),
+    )
+    return watcher.run
+
+
+async def _nothing() -> None:
+    """Nothing is to be watched."""
 
 
 async def keep_running(

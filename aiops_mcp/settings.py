@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aiops_mcp.models.alerts import AlertSeverity
+from aiops_mcp.models.anomaly import Sensitivity
 from aiops_mcp.models.cluster import ClusterType
 
 
@@ -201,6 +202,26 @@ class Settings(BaseSettings):
     watch_every: float = Field(
         default=30.0, gt=0, description="Time between looks at the watched expressions"
     )
+    anomaly_watch: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="What is watched for ANOMALY_DETECTED, one a line: all, an area (services, "
+        "nodes, gpu …), a vital sign, or name=PromQL;least=0.1;limit=0.9;bad=up; default: nothing",
+    )
+    anomaly_watch_every: float = Field(
+        default=60.0, ge=10, description="Time between looks at what is watched for anomalies"
+    )
+    anomaly_watch_history: float = Field(
+        default=21_600.0,
+        ge=7_200,
+        le=604_800,
+        description="So much before the first look is read, to know what is usual",
+    )
+    anomaly_watch_sensitivity: Sensitivity = Field(
+        default=Sensitivity.MEDIUM, description="LOW, MEDIUM, HIGH or EXTREME: the last finds most"
+    )
+    anomaly_watch_series: int = Field(
+        default=2_000, ge=1, description="Series that one process watches for anomalies at most"
+    )
     trace_poll_every: float = Field(
         default=20.0, gt=0, description="Time between looks for traces that failed"
     )
@@ -272,7 +293,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("watch", mode="before")
+    @field_validator("watch", "anomaly_watch", mode="before")
     @classmethod
     def _split_lines(cls, value: object) -> object:
         """One a line: an expression may hold commas."""

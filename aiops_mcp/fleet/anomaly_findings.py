@@ -153,10 +153,23 @@ def _detection(
 ) -> AnomalyDetection:
     goes_on = anomaly.end >= len(values) - 1 - STILL
     began = datetime.fromtimestamp(float(grid.times[anomaly.begin]), UTC)
-    step = timedelta(seconds=float(grid.times[1] - grid.times[0])) if len(grid.times) > 1 else None
-    ended = datetime.fromtimestamp(float(grid.times[anomaly.end]), UTC) + (step or timedelta(0))
+    step = timedelta(seconds=float(grid.times[1] - grid.times[0]) if len(grid.times) > 1 else 0.0)
+    ended = datetime.fromtimestamp(float(grid.times[anomaly.end]), UTC) + step
+    return detection(sign, labels, anomaly, place, began=began, ended=None if goes_on else ended)
+
+
+def detection(
+    sign: VitalSign,
+    labels: Mapping[str, str],
+    anomaly: Anomaly,
+    place: Place,
+    *,
+    began: datetime,
+    ended: datetime | None = None,
+) -> AnomalyDetection:
+    """An anomaly of a series, told: of what, since when, how grave, and in words."""
     beyond = bool(is_beyond(sign, np.array([anomaly.actual]))[0])
-    detection = AnomalyDetection(
+    told = AnomalyDetection(
         id=identity(place, sign.name, labels, began),
         cluster_id=place.cluster_id,
         cluster_name=place.cluster_name,
@@ -167,7 +180,7 @@ def _detection(
         detail=sign.detail_of(labels),
         component_kind=sign.of,
         unit=sign.unit,
-        severity=severity_of(sign, anomaly, goes_on=goes_on, beyond=beyond),
+        severity=severity_of(sign, anomaly, goes_on=ended is None, beyond=beyond),
         confidence_score=min(1.0, max(0.0, anomaly.confidence)),
         anomaly_type=anomaly.type,
         expected_value=_finite(anomaly.expected),
@@ -178,10 +191,10 @@ def _detection(
         deviation_percent=percent(anomaly.expected, anomaly.actual),
         explanation="",
         started_at=began,
-        ended_at=None if goes_on else ended,
+        ended_at=ended,
         detected_at=place.judged_at,
     )
-    return detection.model_copy(update={"explanation": explained(detection)})
+    return told.model_copy(update={"explanation": explained(told)})
 
 
 def percent(expected: float, actual: float) -> float | None:
@@ -193,7 +206,8 @@ def percent(expected: float, actual: float) -> float | None:
 
 def explained(one: AnomalyDetection) -> str:
     """One sentence for people."""
-    what = f"{one.metric_name} of {one.component}" if one.component else one.metric_name
+    what = " ".join(part for part in (one.metric_name, one.detail) if part)
+    what = f"{what} of {one.component}" if one.component else what
     actual, expected = _amount(one.actual_value, one.unit), _amount(one.expected_value, one.unit)
     since = f"{one.started_at:%Y-%m-%d %H:%M} UTC"
     until = "and goes on" if one.ended_at is None else f"until {one.ended_at:%H:%M}"

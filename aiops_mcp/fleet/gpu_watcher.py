@@ -20,7 +20,7 @@ from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu_changes import GpuChange, Moves, Seen, compare, only_of
 from aiops_mcp.fleet.selection import Selection
-from aiops_mcp.fleet.shards import RENEW_SECONDS, TAKE_MORE_SECONDS
+from aiops_mcp.fleet.shards import Ours, keep_shards
 from aiops_mcp.models.events import Event, EventType
 from aiops_mcp.models.gpu import GPUNode
 from aiops_mcp.models.principal import LOCAL_ADMIN
@@ -48,16 +48,6 @@ class GpuLook(Protocol):
     """Looks at the cards once: the nodes, and the clusters that answered."""
 
     async def __call__(self) -> tuple[Sequence[GPUNode], Collection[UUID]]: ...
-
-
-class Ours(Protocol):
-    """Which clusters this replica looks after, as `Shards` tell."""
-
-    def is_ours(self, cluster_id: UUID) -> bool: ...
-
-    async def renew(self) -> bool: ...
-
-    async def release(self) -> None: ...
 
 
 def look_through_dcgm(fleet: Fleet, ours: Ours, clock: Callable[[], datetime]) -> GpuLook:
@@ -111,7 +101,7 @@ class GpuWatcher:
         """Watch until cancelled. A look that fails is logged, and the next one comes in time."""
         ours = self._ours
         shared_out = asyncio.Event()
-        keeping = asyncio.create_task(_keep(ours, shared_out)) if ours is not None else None
+        keeping = asyncio.create_task(keep_shards(ours, shared_out)) if ours is not None else None
         try:
             if keeping is not None:
                 await shared_out.wait()
@@ -146,12 +136,3 @@ class GpuWatcher:
                 )
             )
         return changes
-
-
-async def _keep(ours: Ours, shared_out: asyncio.Event) -> None:
-    """Renew what is ours for as long as looks may lie further apart than a lease lasts."""
-    while True:
-        took = await ours.renew()
-        if not took:
-            shared_out.set()
-        await asyncio.sleep(TAKE_MORE_SECONDS if took else RENEW_SECONDS)

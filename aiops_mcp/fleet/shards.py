@@ -5,6 +5,7 @@ replicas which start together share them, and renews what it holds. When one die
 out and the others take over. Without leases there is one replica, and it looks after everything.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -26,6 +27,16 @@ class Leases(Protocol):
     async def acquire(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> bool: ...
 
     async def release(self, name: str, holder: str) -> bool: ...
+
+
+class Ours(Protocol):
+    """Which clusters this replica looks after, as `Shards` tell."""
+
+    def is_ours(self, cluster_id: UUID) -> bool: ...
+
+    async def renew(self) -> bool: ...
+
+    async def release(self) -> None: ...
 
 
 class Shards:
@@ -98,3 +109,15 @@ class Shards:
 
     def _name(self, shard: int) -> str:
         return f"{self._purpose}:{shard}"
+
+
+async def keep_shards(ours: Ours, shared_out: asyncio.Event) -> None:
+    """Renew what is ours for as long as looks may lie further apart than a lease lasts.
+
+    Sets ``shared_out`` when the replicas have taken their parts; runs until cancelled.
+    """
+    while True:
+        took = await ours.renew()
+        if not took:
+            shared_out.set()
+        await asyncio.sleep(TAKE_MORE_SECONDS if took else RENEW_SECONDS)
