@@ -1,8 +1,9 @@
-"""Takes in what Alertmanagers send by webhook: checked at once, worked on in its turn.
+"""Takes in what Alertmanagers send by webhook: checked at once, recorded in its turn.
 
-The sender gets its answer when the message is known to be good; one worker a process then tells
-the history, which knows what is new. The queue is bounded: a message that finds it full is
-refused, and Alertmanager sends it again.
+One worker a process tells the history, which knows what is new; the sender gets its answer when
+that is done, so that nothing is taken that a dying process could lose. The queue is bounded: a
+message that finds it full, or whose turn does not come in time, is refused. Alertmanager sends it
+again, and what was recorded meanwhile is known then.
 """
 
 import asyncio
@@ -10,13 +11,12 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar, Protocol
 from uuid import UUID
 
 from aiops_mcp.backends.alertmanager import AlertmanagerAlert, to_alerts
 from aiops_mcp.backends.alertmanager_webhook import WebhookMessage, parse_webhook
-from aiops_mcp.errors import AiopsError, AuthFailed
+from aiops_mcp.errors import AiopsError, AuthFailed, ClusterNotFound
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.webhook_secrets import WebhookSecrets
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
@@ -30,6 +30,8 @@ LARGE = 256 * 1024
 """Bytes of a message from which on reading it is worth a thread."""
 
 DRAIN_SECONDS = 5.0
+ANSWER_SECONDS = 8.0
+"""Shorter than senders and proxies wait for an answer."""
 
 
 class IntakeFull(AiopsError):
@@ -50,7 +52,7 @@ class ResolvesClusters(Protocol):
 class _Received:
     cluster: Cluster
     message: WebhookMessage
-    at: datetime
+    recorded: "asyncio.Future[None]"
 
 
 class AlertIntake:
@@ -62,46 +64,57 @@ class AlertIntake:
         secrets: WebhookSecrets,
         history: AlertHistory,
         *,
-        clock: Callable[[], datetime],
         queue_size: int,
         severities: Mapping[str, AlertSeverity],
+        answer_within: float = ANSWER_SECONDS,
         look_at: Callable[[Cluster], Awaitable[None]] | None = None,
     ) -> None:
         self._registry = registry
         self._secrets = secrets
         self._history = history
-        self._clock = clock
         self._severities = severities
+        self._answer_within = answer_within
         self._look_at = look_at
         self._queue: asyncio.Queue[_Received] = asyncio.Queue(queue_size)
+        self._unseen: set[UUID] = set()
+        self._looking: dict[UUID, asyncio.Task[None]] = {}
 
     async def accept(self, secret: str | None, cluster: str | None, body: bytes) -> int:
-        """Take a message of the cluster whose secret it is; how many alerts it tells of.
+        """Record a message of the cluster whose secret it is; how many alerts it tells of.
 
         Raises:
             AuthFailed: the secret is nobody's, or not of the cluster named; also when there is
             no such cluster.
             MalformedWebhook: the body is no such message.
-            IntakeFull: too many wait.
+            IntakeFull: too many wait, or its turn did not come in time.
+            StorageFailed: the database is away.
         """
         sender = await self._sender(secret, cluster)
         if len(body) < LARGE:
             message = parse_webhook(body)
         else:
             message = await asyncio.to_thread(parse_webhook, body)
+        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            self._queue.put_nowait(_Received(sender, message, self._clock()))
+            self._queue.put_nowait(_Received(sender, message, recorded))
         except asyncio.QueueFull as error:
             raise IntakeFull(
                 f"{self._queue.maxsize} webhook messages wait already.",
                 "Send it again in a few seconds, as Alertmanager does by itself.",
             ) from error
+        done, _ = await asyncio.wait({recorded}, timeout=self._answer_within)
+        if not done:
+            raise IntakeFull(
+                f"The message was not recorded within {self._answer_within:g} s.",
+                "Send it again, as Alertmanager does by itself: what is known is not told twice.",
+            )
+        recorded.result()
         return len(message.alerts)
 
     async def _sender(self, secret: str | None, cluster: str | None) -> Cluster:
         owner: UUID | None = await self._secrets.owner(secret) if secret else None
         if owner is not None:
-            with suppress(AiopsError):
+            with suppress(ClusterNotFound):
                 found = await self._registry.resolve(str(owner), INTAKE)
                 if cluster is None or cluster in (found.name, str(found.id)):
                     return found
@@ -120,38 +133,64 @@ class AlertIntake:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._queue.join()
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            tasks = [worker, *self._looking.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def settle(self) -> None:
         """Return when everything taken so far has been worked on."""
         await self._queue.join()
+        await asyncio.gather(*self._looking.values())
 
     async def _work(self) -> None:
         while True:
             received = await self._queue.get()
             try:
-                await self._take_in(received)
+                await self._record(received.cluster, received.message)
+                received.recorded.set_result(None)
+                if received.message.truncated and self._look_at is not None:
+                    self._look_for_the_rest(received.cluster, self._look_at)
             except AiopsError as error:
-                # Lost here, found by the next poll; Alertmanager repeats what fires, too.
                 _log.warning("A webhook of %s was not recorded: %s", received.cluster.name, error)
+                _refuse(received, error)
             except Exception:  # noqa: BLE001 - one message must never end the work on the others
                 _log.exception("A webhook of %s could not be worked on", received.cluster.name)
+                _refuse(received, AiopsError("The message could not be worked on."))
             finally:
                 self._queue.task_done()
 
-    async def _take_in(self, received: _Received) -> None:
-        message, cluster = received.message, received.cluster
+    async def _record(self, cluster: Cluster, message: WebhookMessage) -> None:
         alerts = [self._alert(cluster, each) for each in message.alerts]
         await self._history.saw(cluster, alerts)
         firing = [alert.fingerprint for alert in alerts if alert.state is AlertState.FIRING]
         if firing:
             await self._history.touch(cluster, firing)
-        if message.truncated and self._look_at is not None:
-            await self._look_at(cluster)
+
+    def _look_for_the_rest(
+        self, cluster: Cluster, look_at: Callable[[Cluster], Awaitable[None]]
+    ) -> None:
+        """Poll beside the work on other messages: a cluster may take long to answer."""
+        self._unseen.add(cluster.id)
+        if cluster.id not in self._looking:
+            task = asyncio.create_task(self._look(cluster, look_at))
+            self._looking[cluster.id] = task
+            task.add_done_callback(lambda _: self._looking.pop(cluster.id))
+
+    async def _look(self, cluster: Cluster, look_at: Callable[[Cluster], Awaitable[None]]) -> None:
+        while cluster.id in self._unseen:  # what came during a look may have been too late for it
+            self._unseen.discard(cluster.id)
+            await look_at(cluster)
 
     def _alert(self, cluster: Cluster, alert: AlertmanagerAlert) -> Alert:
         [made] = to_alerts(cluster, [alert], severities=self._severities)
         if alert.state != "resolved":
             return made
         return made.model_copy(update={"state": AlertState.RESOLVED, "ends_at": alert.ends_at})
+
+
+def _refuse(received: _Received, error: AiopsError) -> None:
+    """Tell the sender, unless it has its answer already."""
+    if not received.recorded.done():
+        received.recorded.set_exception(error)
+        received.recorded.exception()  # whoever sent it may have left: then nobody retrieves it

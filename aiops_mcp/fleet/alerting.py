@@ -41,7 +41,6 @@ def fleet_alerts(
         registry,
         secrets,
         history,
-        clock=clock,
         queue_size=settings.webhook_queue,
         severities=settings.alert_severities,
         look_at=watcher.look_at,

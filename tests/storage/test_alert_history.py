@@ -11,7 +11,7 @@ import pytest
 from aiops_mcp.backends.alertmanager import AlertmanagerClient
 from aiops_mcp.backends.alertmanager_webhook import MalformedWebhook
 from aiops_mcp.backends.http import HttpClient, Target
-from aiops_mcp.errors import AuthFailed
+from aiops_mcp.errors import AuthFailed, StorageFailed
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.alert_intake import AlertIntake, IntakeFull
 from aiops_mcp.fleet.alert_watcher import AlertWatcher
@@ -104,12 +104,21 @@ def secrets(database, clock):
 
 
 @pytest.fixture
-def intake(registry, secrets, history, clock, replica):
+def make_intake(registry, secrets, history, replica):
     watcher, _ = replica("intake")
-    return AlertIntake(
-        registry, secrets, history, clock=clock, queue_size=3, severities={},
-        look_at=watcher.look_at,
-    )  # fmt: skip
+
+    def make(*, history=history, **changed):
+        return AlertIntake(
+            registry, secrets, history, queue_size=3, severities={},
+            look_at=watcher.look_at, **changed,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def intake(make_intake):
+    return make_intake()
 
 
 def told(bus):
@@ -297,12 +306,81 @@ async def test_only_a_hash_of_the_secret_is_stored(home, secrets, database):
     assert len(stored[home.id]) == 64
 
 
-async def test_a_full_queue_refuses(home, intake, secrets):
+async def test_a_full_queue_refuses(home, make_intake, secrets):
+    secret, intake = await secrets.make(home), make_intake(answer_within=0.05)
+    sent = [intake.accept(secret, None, webhook()) for _ in range(4)]
+    said = sorted(str(error) for error in await asyncio.gather(*sent, return_exceptions=True))
+    assert [text[:32] for text in said] == [
+        "3 webhook messages wait already.",
+        *["The message was not recorded wit"] * 3,
+    ]
+    async with intake.working():
+        await intake.settle()
+        assert await intake.accept(secret, None, webhook()) == 0
+
+
+async def test_a_cluster_that_is_slow_to_poll_holds_up_no_other_message(
+    home, secrets, registry, history
+):
+    asked, answered = [], asyncio.Event()
+
+    async def look_at(cluster):
+        asked.append(cluster.name)
+        await answered.wait()
+
+    intake = AlertIntake(registry, secrets, history, queue_size=3, severities={}, look_at=look_at)
     secret = await secrets.make(home)
-    for _ in range(3):
-        await intake.accept(secret, None, webhook())
-    with pytest.raises(IntakeFull):
-        await intake.accept(secret, None, webhook())
+    truncated = webhook(truncatedAlerts=7)
+    async with intake.working():
+        for _ in range(3):
+            await intake.accept(secret, None, truncated)
+        assert asked == [home.name]
+        answered.set()
+        await intake.settle()
+    assert asked == [home.name] * 2
+
+
+async def test_a_message_whose_turn_does_not_come_is_refused(home, secrets, make_intake):
+    secret = await secrets.make(home)
+    with pytest.raises(IntakeFull, match="not recorded within"):
+        await make_intake(answer_within=0.01).accept(secret, None, webhook())
+
+
+async def test_the_answer_comes_when_the_alerts_are_recorded(home, intake, secrets, history, clock):
+    secret = await secrets.make(home)
+    async with intake.working():
+        await intake.accept(secret, None, webhook(one("X", clock())))
+        assert [alert.alertname for alert in await history.open_alerts([home])] == ["X"]
+
+
+async def test_a_message_that_cannot_be_recorded_is_refused_and_sent_again(
+    home, secrets, make_intake, history, clock
+):
+    """Alertmanager repeats what was answered with 5xx, and what is known is not told twice."""
+
+    class Away:
+        def __init__(self):
+            self.failing = True
+
+        def __getattr__(self, name):
+            return getattr(history, name)
+
+        async def saw(self, cluster, alerts):
+            if self.failing:
+                raise StorageFailed("The database is away.")
+            return await history.saw(cluster, alerts)
+
+    away = Away()
+    intake = make_intake(history=away)
+    secret = await secrets.make(home)
+    body = webhook(one("X", clock()))
+    async with intake.working():
+        with pytest.raises(StorageFailed):
+            await intake.accept(secret, None, body)
+        away.failing = False
+        for _ in range(2):
+            assert await intake.accept(secret, None, body) == 1
+    assert [alert.alertname for alert in await history.open_alerts([home])] == ["X"]
 
 
 async def test_truncated_alerts_are_polled_for(home, intake, secrets, wire, clock):
