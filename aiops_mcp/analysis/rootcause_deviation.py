@@ -30,10 +30,6 @@ FROM_NOTHING: Final = 10.0
 """Deviation of a signal that was constantly zero and is not: clear, but without a measure."""
 SUSTAINED_SHARE: Final = 0.25
 """The worst stretch of this share of the incident counts: it may end before the window does."""
-WANDERS: Final = 0.7
-"""What this share of the stretches before stayed below counts as scatter too: a signal whose
-neighbouring values resemble each other wanders farther than its single values tell. The rest may
-belong to other incidents."""
 MIN_STRETCHES: Final = 5
 """Fewer disjoint stretches do not tell how far it wanders."""
 STEADY_SHARE: Final = 0.8
@@ -141,22 +137,33 @@ def movement(signal: Signal, when: float, back: float) -> Movement | None:
     after = values[first_after:]
     if trusted < MIN_NORMAL or not len(after):
         return None
-    level, scatter = normal_of(values[:trusted])
+    level, _ = normal_of(values[:trusted])
     reached = _worst(signal.kind, after, level)
-    wandered = _wandered(values[:trusted], level, _stretch(len(after)))
-    unit = max(scatter, wandered, _smallest(signal.kind, level))
-    deviation = (reached - level) / unit if unit > 0.0 else _from_nothing(values[:trusted], reached)
     start = trusted + _walk_back(values[trusted:], first_after - trusted, level, reached)
-    recent = values[trusted : max(start, trusted)]
-    if start == trusted:
-        recent = values[trusted:first_after]
-    fresh = deviation
-    if len(recent) and reached != level:
-        # the share of the way that it made since
-        share = (reached - float(np.median(recent))) / (reached - level)
-        fresh = deviation * min(1.0, max(0.0, share))
+    # what lies before the begin is normal after all
+    before = values[:start]
+    level, scatter = normal_of(before)
+    reached = _worst(signal.kind, after, level)
+    wandered = _wandered(before, level, _stretch(len(after)))
+    unit = max(scatter, wandered, _smallest(signal.kind, level))
+    deviation = (reached - level) / unit if unit > 0.0 else _from_nothing(before, reached)
+    recent = values[trusted : start if start > trusted else first_after]
     growth = (reached - level) / abs(level) if level else float(np.sign(reached))
-    return Movement(signal, deviation, fresh, growth, float(times[start]) if deviation else None)
+    return Movement(
+        signal=signal,
+        deviation=deviation,
+        fresh=deviation * _made_since(recent, level, reached),
+        growth=growth,
+        began=float(times[start]) if deviation else None,
+    )
+
+
+def _made_since(recent: Vector, level: float, reached: float) -> float:
+    """The share of the way from the level that it made only after what was just before."""
+    if not len(recent) or reached == level:
+        return 1.0
+    share = (reached - float(np.median(recent))) / (reached - level)
+    return min(1.0, max(0.0, share))
 
 
 def has_ended(signal: Signal, when: float, end: float) -> bool:
@@ -192,10 +199,14 @@ def _worst(kind: SignalKind, after: Vector, level: float) -> float:
 
 
 def _wandered(before: Vector, level: float, length: int) -> float:
-    """How far stretches of that length usually were from the level; 0 where that is not known."""
+    """How far half of the stretches of that length were from the level; 0 where there are too few.
+
+    Where neighbouring values resemble each other, stretches wander farther than the scatter of
+    single values tells. Not more than half: at an entry every third minute may be an incident's.
+    """
     if len(before) < MIN_STRETCHES * length:
         return 0.0
-    return float(np.quantile(np.abs(_medians(before, length) - level), WANDERS))
+    return float(np.median(np.abs(_medians(before, length) - level)))
 
 
 def _stretch(samples: int) -> int:
