@@ -15,7 +15,7 @@ from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.models.events import Event, EventType
 from aiops_mcp.settings import Settings
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 BEGIN = datetime(2026, 3, 10, 14, 30, tzinfo=UTC)
 WANTED = frozenset(
@@ -50,10 +50,10 @@ async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> No
         check_every=dict.fromkeys(ClusterType, 1.0),
         demo_incidents=(f"gpu-xid-79@{begins}", f"config-change@{begins}"),
         watch=("gpus=max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS);threshold=>=79",),
-        watch_every=0.5,
-        gpu_poll_every=0.5,
-        alert_poll_every=0.5,
-        trace_poll_every=0.5,
+        watch_every=1.0,
+        gpu_poll_every=1.0,
+        alert_poll_every=1.0,
+        trace_poll_every=1.0,
     )
     heard: dict[EventType, list[Event]] = defaultdict(list)
     something = asyncio.Event()
@@ -69,7 +69,7 @@ async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> No
         assert not heard[EventType.METRIC_UPDATE]
         heard.clear()
         clock.ahead = timedelta(minutes=15)
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(120):
             while not heard.keys() >= WANTED:
                 something.clear()
                 await something.wait()

@@ -96,19 +96,26 @@ def postgres_server() -> Iterator[tuple[str, Path]]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def database_url(request, tmp_path) -> str:
-    """The URL of an empty database of its own for each test."""
+def database_url(request, tmp_path) -> Iterator[str]:
+    """The URL of an empty database of its own for each test, which ends with it."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/aiops.sqlite"
+        yield f"sqlite+aiosqlite:///{tmp_path}/aiops.sqlite"
+        return
     server, programs = request.getfixturevalue("postgres_server")
     name = f"t{uuid.uuid4().hex}"
     port = server.rpartition(":")[2]
-    subprocess.run(
-        [f"{programs}/psql", "-q", "-h", "127.0.0.1", "-p", port, "-U", "test", "-d", "postgres",
-         "-c", f"CREATE DATABASE {name} STRATEGY file_copy"],
-        check=True,
-    )  # fmt: skip
-    return f"{server}/{name}"
+
+    def tell(command: str) -> None:
+        subprocess.run(
+            [f"{programs}/psql", "-q", "-h", "127.0.0.1", "-p", port, "-U", "test",
+             "-d", "postgres", "-c", command],
+            check=True,
+        )  # fmt: skip
+
+    tell(f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield f"{server}/{name}"
+    # Hundreds of databases left to the end would be a hundred thousand files to remove at once.
+    tell(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
