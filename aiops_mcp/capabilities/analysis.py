@@ -12,5 +12,6 @@ from aiops_mcp.operation import Capability
 
 analysis = Capability("analysis", "What is unusual, what changed, what caused it, what runs out.")
 
-Window = Annotated[Duration, Field(description="Looked back")]
+Window = Duration
+"""How far back; its default and its name say so to a model."""
 Step = Annotated[Duration | None, Field(description="Default fits the window")]

@@ -9,6 +9,7 @@ from aiops_mcp.capabilities.anomalies_digest import digest_anomalies
 from aiops_mcp.capabilities.digesting import Cursor, Limit
 from aiops_mcp.capabilities.metrics import requested_moment
 from aiops_mcp.context import Context
+from aiops_mcp.errors import AiopsError
 from aiops_mcp.models.anomaly import AnomalyAnswer, Sensitivity
 from aiops_mcp.models.entity import duration_seconds
 from aiops_mcp.models.moment import When
@@ -21,9 +22,7 @@ MOST_QUERY = 8_000
 
 
 class AnomalyQuery(Input):
-    query: Annotated[
-        str | None, Field(description="PromQL; empty: all that matters", max_length=MOST_QUERY)
-    ] = None
+    query: Annotated[str | None, Field(description="PromQL", max_length=MOST_QUERY)] = None
     clusters: Clusters = ()
     window: Window = "6h"
     end_time: When = "now"
@@ -42,7 +41,7 @@ class AnomalyQuery(Input):
 async def detect_anomalies(context: Context, request: AnomalyQuery) -> AnomalyAnswer:
     """What is unusual, since when, expected against actual; worst first.
 
-    Without query: errors, latency, saturation of services, nodes, GPUs, control plane, storage.
+    Without query all that matters: services, nodes, GPUs, control plane, storage.
     """
     # numpy takes a tenth of a second to import, which a server that only lists tools can spare.
     from aiops_mcp.fleet.anomalies import AnomalySearch, FleetAnomalies
@@ -62,7 +61,24 @@ async def detect_anomalies(context: Context, request: AnomalyQuery) -> AnomalyAn
         ttl=context.settings.ttl_labels,
         seconds=context.settings.request_timeout,
     )
-    return await finder.find(search, principal=context.principal, progress=context.call.progress)
+    found = await finder.find(search, principal=context.principal, progress=context.call.progress)
+    return await _with_alerts(context, request, found)
+
+
+async def _with_alerts(
+    context: Context, request: AnomalyQuery, found: AnomalyAnswer
+) -> AnomalyAnswer:
+    """With the alerts of the same components; without alerts it is an answer too."""
+    from aiops_mcp.fleet.anomaly_alerts import with_alerts
+
+    if not found.anomalies:
+        return found
+    try:
+        told = await context.alerts.alerts(selection=request.clusters, principal=context.principal)
+    except AiopsError as error:
+        note = f"related alerts are unknown: {error.message}"
+        return found.model_copy(update={"notes": (*found.notes, note)})
+    return found.model_copy(update={"anomalies": with_alerts(found.anomalies, told.alerts)})
 
 
 def requested_span(context: Context, window: str, end_time: str, step: str | None = None) -> "Span":

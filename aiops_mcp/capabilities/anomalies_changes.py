@@ -19,9 +19,7 @@ DEADLINE_SHARE = 0.75
 
 
 class LevelQuery(Input):
-    query: Annotated[
-        str | None, Field(description="PromQL; empty: all that matters", max_length=MOST_QUERY)
-    ] = None
+    query: Annotated[str | None, Field(description="PromQL", max_length=MOST_QUERY)] = None
     clusters: Clusters = ()
     window: Window = "6h"
     end_time: When = "now"
@@ -36,9 +34,9 @@ class LevelQuery(Input):
     digest=digest_level_changes,
 )
 async def find_changes(context: Context, request: LevelQuery) -> ChangeAnswer:
-    """Since when: where series changed their level, from what to what, in the order of time.
+    """Since when: which series changed their level, what moved first, and in which cluster.
 
-    What moved first, and in which cluster.
+    Without query all that matters.
     """
     from aiops_mcp.fleet.metric_changes import LevelSearch, find_level_changes
     from aiops_mcp.fleet.vital_signs import signs_of

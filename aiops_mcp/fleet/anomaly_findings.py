@@ -22,6 +22,8 @@ LASTS = 5
 """Samples in a row beyond a limit: one alone may be a scrape that failed."""
 STILL = 3
 """It goes on where its last sample is at most so many before the end: rates trail behind."""
+MOST_TOLD = 100.0
+"""Robust deviations: beyond it the number says how still the series was, not how grave it is."""
 GRAVE, PLAIN = 5.0, 2.0
 """Times the least departure that matters: from the first on HIGH, from the second on MEDIUM."""
 
@@ -213,8 +215,13 @@ def explained(one: AnomalyDetection) -> str:
     until = "and goes on" if one.ended_at is None else f"until {one.ended_at:%H:%M}"
     if one.anomaly_type is AnomalyType.THRESHOLD_BREACH:
         return f"{what} is {actual}, beyond its limit of {expected}, since {since} {until}."
-    how = "" if one.deviation is None else f", {abs(one.deviation):.0f} robust deviations away"
+    how = "" if one.deviation is None else f", {_far(one.deviation)} robust deviations away"
     return f"{what} is {actual} where {expected} was to be expected{how}; since {since} {until}."
+
+
+def _far(deviation: float) -> str:
+    size = abs(deviation)
+    return f"{size:.0f}" if size <= MOST_TOLD else f"more than {MOST_TOLD:.0f}"
 
 
 def _amount(value: float | None, unit: str) -> str:
