@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from public_rca_traces import evidence_of
 
 from aiops_mcp.analysis.rootcause import (
     Edge,
@@ -266,7 +267,8 @@ def folder_cases(data: Path) -> Iterator[tuple[str, Problem]]:
         when = float(asked["incident_time"])
         edges = topology(data / asked["topology"])
         signals = until(pod_signals(folder / "metrics.csv.gz"), when + SECONDS_AFTER)
-        yield case, Problem(signals, when=when, edges=edges)
+        evidence = evidence_of(data, asked, when)
+        yield case, Problem(signals, when=when, edges=edges, evidence=evidence)
 
 
 # ---- files ---------------------------------------------------------------------------------------

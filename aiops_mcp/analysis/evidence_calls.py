@@ -12,6 +12,7 @@ Times are compared by their logarithms, medians and median absolute deviations: 
 multiplied, and a few slow calls are no level.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -39,9 +40,6 @@ PRIOR_ROWS: Final = 3.0
 """The scatter of a call counts as much as that of all calls once it has so many samples."""
 WIDE: Final = 0.75
 """Quantile of the scatters of all calls that stands for a call not seen often enough."""
-MAD_EFFICIENCY: Final = 0.37
-"""What a sample is worth for a median absolute deviation, of what it is for a standard deviation
-of normal data (Rousseeuw and Croux, JASA 88, 1993)."""
 _OFFSET_MS: Final = 1.0
 """Added before the logarithm: below a millisecond clocks and timers speak."""
 
@@ -184,7 +182,7 @@ def _rows(samples: Iterable[CallSample]) -> _Rows:
 
 
 def _log(milliseconds: float) -> float:
-    return float(np.log(max(milliseconds, 0.0) + _OFFSET_MS))
+    return math.log(max(milliseconds, 0.0) + _OFFSET_MS)
 
 
 def _shifts(
@@ -203,11 +201,11 @@ def _shift(before: list[tuple[float, int]], now: list[tuple[float, int]], wide: 
     count = len(before)
     # A scatter of few samples is drawn to that of all calls, as an empirical Bayes estimate is.
     variance = (count * _scatter(before) ** 2 + PRIOR_ROWS * wide**2) / (count + PRIOR_ROWS)
-    scale = max(float(np.sqrt(variance)), USUAL_SCATTER)
-    uncertain = float(np.sqrt(1 + 1 / count + 1 / len(now)))
+    scale = max(math.sqrt(variance), USUAL_SCATTER)
+    uncertain = math.sqrt(1 + 1 / count + 1 / len(now))
     old, new = _middle(before), _middle(now)
-    old_ms, new_ms = float(np.exp(old)) - _OFFSET_MS, float(np.exp(new)) - _OFFSET_MS
-    off = as_normal((new - old) / (scale * uncertain), MAD_EFFICIENCY * (count + PRIOR_ROWS))
+    old_ms, new_ms = math.exp(old) - _OFFSET_MS, math.exp(new) - _OFFSET_MS
+    off = as_normal((new - old) / (scale * uncertain), count + PRIOR_ROWS - 1)
     return _Shift(off, new_ms - old_ms, old_ms, new_ms)
 
 
@@ -295,7 +293,7 @@ def _silent(good: _Rows, before: _Rows, now: _Rows) -> Iterator[_Finding]:
             continue
         reference = good if good.calls.get((caller, callee)) else before
         asked, asked_now = reference.into.get(caller, 0), now.into.get(caller, 0)
-        strength = -departure(min(count, asked), asked, 0, asked_now) / np.sqrt(2)
+        strength = -departure(min(count, asked), asked, 0, asked_now) / math.sqrt(2)
         text = (
             f"{caller} calls {callee} no more: 0 times in {asked_now} requests, "
             f"before {count} in {asked}"

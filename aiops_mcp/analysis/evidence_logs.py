@@ -33,16 +33,23 @@ Step = tuple[int, int]
 
 @dataclass(slots=True)
 class _Walks:
-    """What was written in one stretch: steps within traces, and statements as such."""
+    """What was written in one stretch, each thing counted once a trace, or a line without one.
 
-    steps: Counter[Step] = field(default_factory=Counter[Step])
+    For the lines of one request are no independent witnesses.
+    """
+
+    steps: dict[Step, set[str]] = field(default_factory=lambda: defaultdict[Step, set[str]](set))
     left: Counter[int] = field(default_factory=Counter[int])
     lines: Counter[int] = field(default_factory=Counter[int])
     of_component: Counter[str] = field(default_factory=Counter[str])
     began: dict[Step | int, float] = field(default_factory=dict["Step | int", float])
 
+    def made(self, source: int, targets: Iterable[int]) -> int:
+        """Traces that made any of these steps."""
+        return len(set[str]().union(*(self.steps.get((source, each), ()) for each in targets)))
+
     def share(self, step: Step) -> float:
-        return self.steps[step] / self.left[step[0]]
+        return len(self.steps.get(step, ())) / self.left[step[0]]
 
 
 class _Finding(NamedTuple):
@@ -93,18 +100,23 @@ def _split(written: list[Written], when: float) -> tuple[list[Written], list[Wri
 def _walks(written: list[Written], statements: Statements) -> _Walks:
     walks = _Walks()
     traces: dict[str, list[Written]] = defaultdict(list)
+    counted: set[tuple[str, int | str]] = set()
     for line in written:
-        walks.lines[line.statement] += 1
-        walks.of_component[statements.components[line.statement]] += 1
+        component = statements.components[line.statement]
         walks.began.setdefault(line.statement, line.time)
+        if not line.trace or (line.trace, line.statement) not in counted:
+            walks.lines[line.statement] += 1
+        if not line.trace or (line.trace, component) not in counted:
+            walks.of_component[component] += 1
         if line.trace:
+            counted.update(((line.trace, line.statement), (line.trace, component)))
             traces[line.trace].append(line)
-    for trace in traces.values():
+    for name, trace in traces.items():
         for line, following in zip(trace, [*trace[1:], None], strict=True):
             step = (line.statement, following.statement if following else END)
-            walks.steps[step] += 1
-            walks.left[line.statement] += 1
+            walks.steps[step].add(name)
             walks.began.setdefault(step, (following or line).time)
+        walks.left.update({line.statement for line in trace})
     return walks
 
 
@@ -129,17 +141,17 @@ def _turned(
     new = [
         target
         for target in targets
-        if now.steps[source, target]
-        and not known.steps[source, target]
+        if (source, target) in now.steps
+        and (source, target) not in known.steps
         # An error that was there in good times may come at any place: it is no news.
         and not (target != END and statements.grave[target] and known.lines[target])
     ]
-    turned = sum(now.steps[source, target] for target in new)
+    turned = now.made(source, new)
     if not turned:
         return
     strength, reference = max(
         (
-            (departure(_made(walks, source, new), walks.left[source], turned, now.left[source]), i)
+            (departure(walks.made(source, new), walks.left[source], turned, now.left[source]), i)
             for i, walks in enumerate(references)
             if walks.left[source]
         ),
@@ -151,13 +163,13 @@ def _turned(
     after = statements.words(source)
     for target in new:
         if target != END and statements.grave[target]:
-            count = now.steps[source, target]
+            count = now.made(source, (target,))
             yield _Finding(
                 statements.components[target],
                 strength * (count / turned) ** 0.5,
                 "new error",
                 began,
-                f"{count} times “{statements.words(target)}” after “{after}”, as never before",
+                f"“{statements.words(target)}” after “{after}” in {count} traces, as never before",
             )
     owed = {
         target: before.share((source, target)) - now.share((source, target))
@@ -172,14 +184,10 @@ def _turned(
                 strength * (share / lost) ** 0.5,
                 "broken sequence",
                 began,
-                f"“{statements.words(target)}” after “{after}” {now.steps[source, target]} of "
-                f"{now.left[source]} times; before {before.steps[source, target]} of "
+                f"“{statements.words(target)}” after “{after}” in {now.made(source, (target,))} of "
+                f"{now.left[source]} traces; before {before.made(source, (target,))} of "
                 f"{before.left[source]}",
             )
-
-
-def _made(walks: _Walks, source: int, targets: list[int]) -> int:
-    return sum(walks.steps[source, target] for target in targets)
 
 
 # ---- statements among a component's lines --------------------------------------------------------
@@ -209,7 +217,7 @@ def _statements(
             strength,
             name,
             now.began.get(statement),
-            f"“{words}” {count} times in {total} lines of it; before {before} in "
+            f"“{words}” in {count} of its {total} traces or lines; before {before} of "
             f"{references[0].of_component[component]}",
         )
 

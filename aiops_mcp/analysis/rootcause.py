@@ -65,6 +65,9 @@ OUT_OF_REACH: Final = 0.5
 graph knows."""
 NEARER: Final = 0.02
 """Taken off for each edge between the target and a cause: it decides between equals."""
+COUNTED: Final = frozenset({EvidenceKind.LOG, EvidenceKind.CALL, EvidenceKind.TRACE})
+CHANCE: Final = 2.0
+"""Evidence that is counted and no stronger than this says nothing."""
 LATENESS: Final = 0.5
 """Taken off a component that began only at the end of what is looked at; less in proportion."""
 
@@ -150,7 +153,13 @@ def _by_component(problem: Problem) -> defaultdict[str, list[Evidence]]:
 def _anything_clear(found: dict[str, Standing], evidence: dict[str, list[Evidence]]) -> bool:
     """A change is no trouble by itself; everything else may be."""
     return any(
-        standing.trouble + _said(evidence[name], without=EvidenceKind.CHANGE) >= size(CLEAR)
+        standing.trouble / size(CLEAR)
+        + sum(
+            _weight(each) / _weight(replace(each, strength=CLEAR))
+            for each in _strongest(evidence[name])
+            if each.kind is not EvidenceKind.CHANGE
+        )
+        >= 1.0
         for name, standing in found.items()
     )
 
@@ -188,7 +197,7 @@ def _score(
     causing = [
         each for each in evidence if each.kind is not EvidenceKind.CHANGE or not _after(each, first)
     ]
-    score += _said(causing)
+    score += sum(_weight(each) for each in _strongest(causing))
     if near is None:
         return score
     if standing.component not in near:
@@ -196,13 +205,24 @@ def _score(
     return score - NEARER * near[standing.component]
 
 
-def _said(evidence: list[Evidence], without: EvidenceKind | None = None) -> float:
+def _strongest(evidence: list[Evidence]) -> list[Evidence]:
     """Kinds add up, but of each kind only its strongest."""
-    said: dict[EvidenceKind, float] = {}
+    found: dict[EvidenceKind, Evidence] = {}
     for each in evidence:
-        if each.kind is not without:
-            said[each.kind] = max(said.get(each.kind, 0.0), size(each.strength))
-    return sum(said.values())
+        if each.kind not in found or each.strength > found[each.kind].strength:
+            found[each.kind] = each
+    return list(found.values())
+
+
+def _weight(each: Evidence) -> float:
+    """What one item adds to a score, which counts how surprising things are.
+
+    A signal is some hundred deviations off now and then, so its surprise is the logarithm (as if
+    one in so many were); logs and calls are counted, and surprise as normal deviations do.
+    """
+    if each.kind not in COUNTED:
+        return size(each.strength)
+    return max(0.0, each.strength**2 - CHANCE**2) / 2.0
 
 
 def _after(change: Evidence, first: float | None) -> bool:
