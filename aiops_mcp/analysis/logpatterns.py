@@ -4,74 +4,93 @@ After Drain (He et al., "Drain: An Online Log Parsing Approach with Fixed Depth 
 lines are led by their number of tokens and their first tokens to a few templates, and compared
 with these token by token. Beyond it:
 
+- Lines are led by their last tokens too: what varies may well come first.
+
 - Values known by their shape (numbers with units, addresses, ids, times) are masked before, and
   what then stands side by side is one value: lines do not differ by how many parts a value has.
 - A plain word that differs is taken for another event at first (``session opened``, ``session
   closed``); only when a place has held several words is it a value, and their templates become
-  one. A name with digits or dots is a value at once.
+  one. A name with a digit or several dots is a value as soon as it differs from another such.
+- Lines seen before, and lines that differ from one seen before in masked values alone, are found
+  by look-up; both memories are bounded.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from hashlib import blake2s
 
-WILDCARD: Final = "<*>"
+from aiops_mcp.analysis.logpatterns_tokens import (
+    Tokens,
+    joined,
+    line_of,
+    readable,
+    tokens_of,
+    types_in,
+)
+from aiops_mcp.analysis.logpatterns_values import (
+    MARKS,
+    WILDCARD,
+    Masks,
+    ValueType,
+    has_digit,
+    shape_of,
+)
 
-_NUMBER_UNITS = (
-    r"(?:%|ns|us|µs|ms|s|m|h|d|[kmgt]i?b|b"
-    r"| (?:[kmgt]?i?b|bytes|ms|secs?|seconds|minutes|hours)(?!\w))?"
-)
-_WORD_VALUES = re.compile(r"(?i)(?<![\w.-])(?:true|false|null|nil|none)(?![\w.-])")
-_MASKS: tuple[re.Pattern[str], ...] = (
-    # Times first: their parts would be numbers.
-    re.compile(
-        r"(?<![\w.])\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
-    ),
-    re.compile(r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
-    re.compile(r"(?<![\w.])/?(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?:/\d{1,2})?(?![\w.]*\w)"),
-    re.compile(r"(?i)(?<![\w:])(?=[a-f:]{0,39}\d)(?:[0-9a-f]{0,4}:){3,8}[0-9a-f]{1,4}(?![\w:])"),
-    re.compile(r"(?<![\w:.])\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?![\w:])"),
-    re.compile(r"(?i)(?<![\w./@-])(?:[a-z0-9_-]{1,63}\.){1,9}[a-z][a-z0-9-]{0,62}:\d+(?!\w)"),
-    re.compile(r"(?i)\b0x[0-9a-f]+\b"),
-    re.compile(r"(?i)(?<![\w-])(?=[a-f]{0,63}\d)(?=\d{0,63}[a-f])[0-9a-f]{8,}(?![\w-])"),
-    re.compile(
-        r"(?i)(?<![\w.*-])[<>~]?[-+]?\d{1,64}(?:[.,]\d{1,64}){0,8}(?:e[+-]?\d+)?"
-        + _NUMBER_UNITS
-        + r"(?![\w*])"
-    ),
-)
-_ALSO_WRITTEN = re.compile(r"(<\*>)\s?\(\s?<\*>\s?\)")  # 1301 bytes (1.27 KB)
-_SIDE_BY_SIDE = re.compile(r"<\*>(?:[\s,:/;.@+-]{0,3}<\*>)+")
-_RUNS = re.compile(r"(?:<\*>\s*){2,}")
-_SEPARATORS = r"\s=:,;()\[\]{}\"'|"
-_TOKENS = re.compile(rf"[{_SEPARATORS}]+|[^{_SEPARATORS}]+")
-_SEPARATOR = re.compile(rf"[{_SEPARATORS}]")
 _DIGIT = re.compile(r"\d")
-_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+){2,}|[^/\\]*[/\\][^/\\]*[/\\].*", re.DOTALL)
+_DOTTED = re.compile(r"[\w$-]+(?:[./\\][\w$-]+){2,}+")
 
 _LONGEST = 4000
-_MOST_TOKENS = 300
 _SOFT = 0.3
 """How much a name with digits or dots counts beside a plain word."""
+
+_SHARED = 2
+"""So many plain words in common, and one place that differs, make templates alike."""
+
+_MOST_REPEATED = 10_000
+_LONGEST_REPEATED = 400
+_MOST_FORMER = 16
 
 
 @dataclass(slots=True, eq=False)
 class Template:
-    """One kind of line. ``tokens`` and separators alternate; what varies is ``<*>``."""
+    """One kind of line. ``words`` and separators alternate; what varies is ``<*>``."""
 
     number: int
-    tokens: list[str]
+    words: list[str]
     separators: list[str]
+    shown: list[str]
     count: int = 0
     joined: "Template | None" = None
+    former_ids: list[str] = field(default_factory=list[str])
+    keys: "tuple[_Key, ...]" = ()
+    _line: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The template as a line, values as marks of their types."""
+        if self._line is None:
+            self._line = line_of(self.shown, self.separators)
+        return self._line
 
     @property
     def text(self) -> str:
-        """The template as a line, with ``<*>`` for what varies; runs of it are one."""
-        parts: list[str] = []
-        for token, separator in zip(self.tokens, self.separators, strict=True):
-            parts.extend((token, separator))
-        return _RUNS.sub(WILDCARD + " ", "".join(parts)).strip()
+        """The template as a line, with ``<*>`` for each part that varies."""
+        return readable(self.line)
+
+    @property
+    def variables(self) -> list[ValueType]:
+        """The types of what varies, one for each ``<*>`` in ``text``."""
+        return types_in(self.line)
+
+    @property
+    def id(self) -> str:
+        """12 hexadecimal digits that depend on the text alone.
+
+        A template that becomes more general changes its id; ``former_ids`` keeps the last ones.
+        """
+        return template_id(self.text)
 
     def now(self) -> "Template":
         """What this template has become: itself, or the more general one that it has joined."""
@@ -80,21 +99,54 @@ class Template:
             found = found.joined
         return found
 
+    def take(self, words: list[str], shown: list[str]) -> None:
+        """Become as general as to fit these tokens too."""
+        if words == self.words and shown == self.shown:
+            return
+        before = self.id if self.count else None
+        for place, (own, word) in enumerate(zip(self.words, words, strict=True)):
+            if own != word:
+                self.words[place] = WILDCARD
+                self.shown[place] = joined(self.shown[place], shown[place])
+            elif own == WILDCARD:
+                self.shown[place] = joined(self.shown[place], shown[place])
+        self._line = None
+        if before is not None and before != self.id:
+            self.remember((before,))
 
-@dataclass(slots=True)
-class _Node:
-    children: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
-    templates: list[Template] = field(default_factory=list[Template])
+    def remember(self, ids: Iterable[str]) -> None:
+        self.former_ids = list(dict.fromkeys([*self.former_ids, *ids]))[-_MOST_FORMER:]
+
+
+def template_id(text: str) -> str:
+    """The id of a template with this text."""
+    return blake2s(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+_Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a line's tokens found among the templates they were led to."""
+
+    fitting: Template | None
+    """The nearest that differs in values alone."""
+
+    nearest: Template | None
+    alike: dict[tuple[int, ...], list[Template]]
+    """Those that differ in plain words, by the places where they do."""
 
 
 class TemplateMiner:
     """Sorts lines into templates as they come.
 
     A line joins a template that differs from it in values alone, and with which it shares at least
-    ``similarity`` of its tokens. ``words`` similar templates and one more become one: the place
-    where their words differ is then a value. ``depth`` tokens lead to a leaf, of at most
-    ``most_children`` kinds each. Once there are ``most_templates``, a line that fits none joins
-    one template for all the rest.
+    ``similarity`` of its tokens. When places where templates differ have held ``words`` plain
+    words and one more, these places are values and the templates one. ``depth`` tokens at the
+    beginning, or at the end, lead to at most ``most_alike`` templates each; what finds that many
+    and fits none joins the nearest. Once there are ``most_templates``, a line that is like none
+    joins one template for all the rest.
     """
 
     def __init__(
@@ -103,159 +155,195 @@ class TemplateMiner:
         similarity: float = 0.7,
         words: int = 3,
         depth: int = 2,
-        most_children: int = 100,
+        most_alike: int = 100,
         most_templates: int = 2000,
     ) -> None:
         self._similarity = similarity
         self._words = words
         self._depth = depth
-        self._most_children = most_children
+        self._most_alike = most_alike
         self._most = most_templates
-        self._root: dict[int, _Node] = {}
-        self._known: dict[str, Template] = {}
+        self._masks = Masks()
+        self._led: dict[_Key, list[Template]] = {}
+        self._known: dict[tuple[str, ...], Template] = {}
+        self._shapes: dict[bytes, Template] = {}
+        self._repeated: dict[str, Template] = {}
         self._rest: Template | None = None
         self._made = 0
 
     def add(self, line: str) -> Template:
-        """The template of a line, counted.
+        """The template of a line, counted. What is beyond 4,000 characters is left out.
 
         It may join others with later lines: ask for its ``now()`` when all lines are in.
         """
-        masked = mask(line[:_LONGEST])
-        known = self._known.get(masked)
-        if known is None:
-            known = self._template(masked)
-            if len(self._known) < 4 * self._most:
-                self._known[masked] = known
-        found = known.now()
+        found = self._repeated.get(line)
+        if found is None:
+            line = line[:_LONGEST]
+            shape = shape_of(line)
+            found = self._shapes.get(shape)
+            if found is None:
+                found = self._masked(line, shape)
+            if len(line) <= _LONGEST_REPEATED:
+                if len(self._repeated) >= _MOST_REPEATED:
+                    self._repeated.clear()
+                self._repeated[line] = found
+        if found.joined is not None:
+            found = found.now()
         found.count += 1
         return found
 
-    def _template(self, masked: str) -> Template:
-        tokens, separators = split(masked)
-        weights = [_weight(token) for token in tokens]
-        leaf = self._leaf(tokens, weights)
-        if leaf is None:
-            return self._for_the_rest()
-        best, similar = self._compared(leaf, tokens, weights)
-        if best is not None:
-            _generalise(best, tokens)
-            return best
-        if self._made >= self._most:
-            if not similar:
-                return self._for_the_rest()
-            _generalise(similar[0], tokens)
-            return similar[0]
-        return self._new(leaf, tokens, separators, similar)
+    def _masked(self, line: str, shape: bytes) -> Template:
+        """The template of a line of a new shape."""
+        masked = tuple(map(self._masks.__getitem__, line.split()))
+        found = self._known.get(masked)
+        if found is None:
+            found = self._sorted_in(tokens_of(masked))
+            if len(self._known) >= 4 * self._most:
+                self._known.clear()
+            self._known[masked] = found
+        # A shape knows no digits: it cannot stand for words that keep theirs.
+        if len(line) <= _LONGEST_REPEATED and not has_digit("".join(masked)):
+            if len(self._shapes) >= _MOST_REPEATED:
+                self._shapes.clear()
+            self._shapes[shape] = found
+        return found
 
-    def _leaf(self, tokens: list[str], weights: list[float]) -> _Node | None:
-        """The leaf of these tokens; None where no more can be made."""
-        full = self._made >= self._most
-        node = self._root.get(len(tokens))
-        if node is None:
-            if full:
-                return None
-            node = self._root[len(tokens)] = _Node()
-        for token, weight in zip(tokens[: self._depth], weights, strict=False):
-            key = token if weight == 1.0 else WILDCARD
-            if key not in node.children and len(node.children) >= self._most_children:
-                key = WILDCARD
-            child = node.children.get(key)
-            if child is None:
-                if full:
-                    return None
-                child = node.children[key] = _Node()
-            node = child
-        return node
+    def find(self, line: str) -> Template | None:
+        """The template that a line, or the text of an older template, fits as they are now."""
+        masked = tuple(map(self._masks.__getitem__, line[:_LONGEST].split()))
+        known = self._known.get(masked)
+        if known is not None:
+            return known.now()
+        tokens = tokens_of(masked)
+        weights = [_weight(word) for word in tokens.words]
+        return self._compare(tokens.words, weights, self._keys(tokens.words)).fitting
 
-    def _compared(
-        self, leaf: _Node, tokens: list[str], weights: list[float]
-    ) -> tuple[Template | None, list[Template]]:
-        """The nearest template that differs in values alone, and those that differ in words."""
-        best, highest = None, -1.0
-        similar: list[Template] = []
-        for template in leaf.templates:
-            score, differing = _likeness(template.tokens, tokens, weights)
-            if score < self._similarity:
-                continue
-            if differing:
-                similar.append(template)
-            elif score > highest:
-                best, highest = template, score
-        return best, similar
+    def templates(self) -> list[Template]:
+        """All there are now, the most frequent first."""
+        found = {id(each): each for led in self._led.values() for each in led}
+        if self._rest is not None:
+            found[id(self._rest)] = self._rest
+        return sorted(found.values(), key=lambda each: (-each.count, each.number))
 
-    def _new(
-        self, leaf: _Node, tokens: list[str], separators: list[str], similar: list[Template]
-    ) -> Template:
-        made = Template(self._made, tokens, separators)
+    def _sorted_in(self, tokens: Tokens) -> Template:
+        weights = [_weight(word) for word in tokens.words]
+        keys = self._keys(tokens.words)
+        compared = self._compare(tokens.words, weights, keys)
+        fitting = compared.fitting
+        if fitting is None:
+            merged = self._merged(tokens.words, compared.alike)
+            crowded = any(len(self._led.get(key, ())) >= self._most_alike for key in keys)
+            if not merged and (crowded or self._made >= self._most):
+                fitting = compared.nearest
+                if fitting is None:
+                    return self._for_the_rest()
+            else:
+                return self._new(tokens, merged)
+        fitting.take(tokens.words, tokens.shown)
+        return fitting
+
+    def _keys(self, words: list[str]) -> tuple[_Key, _Key]:
+        """Where templates that begin, and that end, like these tokens are kept."""
+        # The two do not overlap: of what varies in one place, one of them is free.
+        count = len(words)
+        depth = min(self._depth, max(1, count // 2))
+        begin, end = words[:depth], words[max(0, count - depth) :]
+        return (count, 0, *map(_led_by, begin)), (count, 1, *map(_led_by, end))
+
+    def _compare(
+        self, words: list[str], weights: list[float], keys: tuple[_Key, _Key]
+    ) -> _Compared:
+        fitting = nearest = None
+        highest = closest = -1.0
+        alike: dict[tuple[int, ...], list[Template]] = {}
+        begun, ended = (self._led.get(key, ()) for key in keys)
+        known = set(map(id, begun)) if ended else ()
+        for template in (*begun, *(each for each in ended if id(each) not in known)):
+            score, shared, places = _likeness(template.words, words, weights)
+            if score > closest:
+                nearest, closest = template, score
+            if not places:
+                if score >= self._similarity and score > highest:
+                    fitting, highest = template, score
+            elif score >= self._similarity or (len(places) == 1 and shared >= _SHARED):
+                alike.setdefault(places, []).append(template)
+        return _Compared(fitting, nearest, alike)
+
+    def _merged(
+        self, words: list[str], alike: dict[tuple[int, ...], list[Template]]
+    ) -> list[Template]:
+        """Templates that differ from these tokens only where several words have been."""
+        best: list[Template] = []
+        for places in alike:
+            within = set(places)
+            members = [
+                each for others in alike if within.issuperset(others) for each in alike[others]
+            ]
+            if len(members) > len(best) and all(
+                len({words[place], *(each.words[place] for each in members)}) > self._words
+                for place in places
+            ):
+                best = members
+        return best
+
+    def _new(self, tokens: Tokens, merged: list[Template]) -> Template:
+        made = Template(self._made, tokens.words, tokens.separators, tokens.shown)
         self._made += 1
-        if len(similar) >= self._words:
-            for template in similar:
-                _generalise(made, template.tokens)
-                made.count += template.count
-                template.joined = made
-            leaf.templates = [each for each in leaf.templates if each.joined is None]
-        leaf.templates.append(made)
+        for template in merged:
+            made.take(template.words, template.shown)
+            made.count += template.count
+            made.remember((*template.former_ids, template.id))
+            template.joined = made
+            for key in template.keys:
+                self._led[key].remove(template)
+        made.keys = self._keys(made.words)
+        for key in made.keys:
+            self._led.setdefault(key, []).append(made)
         return made
 
     def _for_the_rest(self) -> Template:
         if self._rest is None:
-            self._rest = Template(self._made, [WILDCARD], [""])
+            mark = MARKS[ValueType.WORD]
+            self._rest = Template(self._made, [WILDCARD], [""], [mark])
         return self._rest
 
 
-def mask(line: str) -> str:
-    """The line with values that are known by their shape as ``<*>``."""
-    line = _WORD_VALUES.sub(WILDCARD, line)
-    if _DIGIT.search(line):
-        for pattern in _MASKS:
-            line = pattern.sub(WILDCARD, line)
-    return _SIDE_BY_SIDE.sub(WILDCARD, _ALSO_WRITTEN.sub(r"\1", line))
+def _led_by(word: str) -> str:
+    return word if _weight(word) == 1.0 else WILDCARD
 
 
-def split(line: str) -> tuple[list[str], list[str]]:
-    """Tokens, and the separators behind each; a line that begins with one has an empty token."""
-    tokens: list[str] = []
-    separators: list[str] = []
-    for part in _TOKENS.findall(line)[: 2 * _MOST_TOKENS]:
-        if _SEPARATOR.match(part):
-            if not tokens:
-                tokens.append("")
-                separators.append("")
-            separators[-1] = part
-        else:
-            tokens.append(part)
-            separators.append("")
-    return tokens or [""], separators or [""]
-
-
-def _weight(token: str) -> float:
-    """1 for a plain word, less for what looks like a name, 0 for what is masked."""
-    if WILDCARD in token:
+@lru_cache(10_000)
+def _weight(word: str) -> float:
+    """1 for a plain word, less for what looks like a name, 0 for a value."""
+    if word == WILDCARD:
         return 0.0
-    if _DIGIT.search(token) or (("." in token or "/" in token) and _DOTTED.fullmatch(token)):
+    if _DIGIT.search(word) or (("." in word or "/" in word) and _DOTTED.fullmatch(word)):
         return _SOFT
     return 1.0
 
 
-def _likeness(own: list[str], tokens: list[str], weights: list[float]) -> tuple[float, bool]:
-    """The share of tokens that are the same, by weight, and whether plain words differ.
+def _likeness(
+    own: list[str], words: list[str], weights: list[float]
+) -> tuple[float, int, tuple[int, ...]]:
+    """The share of tokens that are the same, by weight; how many plain ones; where words differ.
 
-    Places that are known to vary count neither way.
+    Places that are known to vary count neither way. A name beside a plain word differs as words
+    do: one place holds one kind of thing.
     """
     same = total = 0.0
-    differing = False
-    for mine, token, weight in zip(own, tokens, weights, strict=True):
-        if mine == token:
+    shared = 0
+    places: list[int] = []
+    for place, (mine, word, weight) in enumerate(zip(own, words, weights, strict=True)):
+        if mine == word:
             same += weight
             total += weight
+            shared += weight == 1.0
         elif mine != WILDCARD:
-            total += weight
-            differing = differing or weight == 1.0
-    return (same / total if total else 1.0), differing
-
-
-def _generalise(template: Template, tokens: list[str]) -> None:
-    for index, (own, token) in enumerate(zip(template.tokens, tokens, strict=True)):
-        if own != token:
-            template.tokens[index] = WILDCARD
+            usual = _weight(mine)
+            total += max(weight, usual)
+            if weight == 1.0 or (weight and usual == 1.0):
+                places.append(place)
+    if not total:
+        # Nothing to compare: a template of values alone is for lines of values alone.
+        return (0.0 if 1.0 in weights else 1.0), shared, tuple(places)
+    return same / total, shared, tuple(places)
