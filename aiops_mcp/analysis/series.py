@@ -123,6 +123,7 @@ def level_shifts(values: Matrix) -> LevelShifts:
     # A floor keeps rounding in a perfectly flat series from looking like a shift.
     floor = (1e-9 * np.maximum(np.abs(mean), 1e-300)) ** 2 * n_all
     noise = np.sqrt(np.maximum(left, floor) / np.maximum(n_all - 2, 1))
+    noise = np.maximum(noise, np.finfo(np.float64).tiny)
     jump = mean_right[pick] - mean_left[pick]
     share = 1 / np.maximum(n_left[pick], 1) + 1 / np.maximum(n_right[pick], 1)
     strength = (
@@ -166,6 +167,9 @@ def _independence(
 
 def _clip(values: Matrix, present: NDArray[np.bool_]) -> Matrix:
     """Values held to their own 3rd to 97th percentile; 0 where missing."""
+    if values.size and present.all():
+        bounds = np.percentile(values, [3, 97], axis=1)
+        return np.clip(values, bounds[0][:, None], bounds[1][:, None])
     known = np.where(present, values, np.nan)
     rows_with_data = present.any(axis=1)
     low = np.zeros(len(values))
