@@ -12,6 +12,7 @@ from datetime import datetime
 from aiops_mcp.context import Context
 from aiops_mcp.errors import StorageFailed
 from aiops_mcp.events.bus import EventBus
+from aiops_mcp.fleet.alert_unheard import end_unheard
 from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
 from aiops_mcp.fleet.metric_watcher import MetricWatcher, look_at_fleet, read_watch
@@ -22,6 +23,7 @@ from aiops_mcp.storage.leases import LeaseTable
 _log = logging.getLogger(__name__)
 
 PRUNE_EVERY = 3600.0
+UNHEARD_EVERY = 600.0
 PAUSE_AFTER_FAILURE = 30.0
 
 
@@ -73,6 +75,7 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
             ("alert watcher", context.alerts.watcher.run),
             ("trace watcher", trace_watcher.run),
             ("pruning", lambda: _prune(context)),
+            ("unheard alerts", lambda: _end_unheard(context)),
         )
     ]
 
@@ -124,6 +127,21 @@ async def keep_running(
             await asyncio.sleep(pause)
         else:
             return
+
+
+async def _end_unheard(context: Context) -> None:
+    while True:
+        try:
+            await end_unheard(
+                context.alerts.history,
+                context.alerts.secrets,
+                context.fleet,
+                context.settings,
+                context.clock(),
+            )
+        except StorageFailed as error:
+            _log.warning("alerts that nobody repeats stay for now: %s", error)
+        await asyncio.sleep(UNHEARD_EVERY)
 
 
 async def _prune(context: Context) -> None:

@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     dead_mans_switch_grace: float = Field(
         default=300.0, ge=0, description="Such an alert may be missing so long"
     )
+    alert_unheard_after: float = Field(
+        default=86400.0,
+        gt=0,
+        description="An alert told by webhook alone is over when nobody repeats it for so long",
+    )
     silence_max_hours: float = Field(default=168.0, gt=0, description="Longest silence we make")
     rule_always_firing_days: int = Field(
         default=7, ge=1, description="A rule that fires so long without end wants a look"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.alerts_digest import digest_alerts, place_of
+from aiops_mcp.capabilities.alerts_digest import digest_alerts, ending_notes, place_of
 from aiops_mcp.capabilities.clusters import OneCluster
 from aiops_mcp.capabilities.digesting import (
     Cursor,
@@ -22,6 +22,7 @@ from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState, AlertStati
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity, Timestamp
+from aiops_mcp.models.silences import FleetSilence
 from aiops_mcp.operation import Capability, Clusters, Input
 
 alerts = Capability("alerts", "Alerts of the fleet.")
@@ -42,6 +43,8 @@ class AlertList(Entity):
     """Every alert that matched, one entry a cluster it fires in, worst first.
 
     ``switches`` are the names of dead-man's switches, which are well while they fire.
+    ``inhibitors`` are the names of the alerts that inhibit others, by fingerprint, and
+    ``silences_ending`` those that mute some of what matched and end within a day.
     """
 
     alerts: tuple[Alert, ...]
@@ -49,6 +52,8 @@ class AlertList(Entity):
     by_severity: dict[AlertSeverity, int]
     suppressed_left_out: int = 0
     switches: tuple[str, ...] = ()
+    inhibitors: dict[str, str] = Field(default_factory=dict)
+    silences_ending: tuple[FleetSilence, ...] = ()
     coverage: Coverage
     as_of: Timestamp
 
@@ -63,8 +68,9 @@ def _digest(request: AlertQuery, answer: AlertList) -> Digest:
         start=cursor_start(request.cursor),
         call=call_of("list_alerts", request),
         detailed=request.response_format is ResponseFormat.DETAILED,
+        inhibitors=answer.inhibitors,
     )
-    notes: list[str] = []
+    notes = ending_notes(answer.silences_ending, answer.as_of)
     if well:
         where = len({alert.cluster_name for alert in well})
         notes.append(f"dead-man's switch fires as it should in {where} clusters")
@@ -91,12 +97,19 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
     told = without_replicas(found.alerts, context.settings.alert_replica_labels)
     matching = [alert for alert in told if _matches(alert, request)]
     shown = [alert for alert in matching if request.suppressed or not alert.is_suppressed]
+    inhibiting = {name for alert in shown for name in alert.inhibited_by}
     return AlertList(
         alerts=tuple(shown),
         total=len(shown),
         by_severity=dict(Counter(alert.severity for alert in shown)),
         suppressed_left_out=len(matching) - len(shown),
         switches=context.settings.dead_mans_switches,
+        inhibitors={
+            each.fingerprint: each.alertname
+            for each in found.alerts
+            if each.fingerprint in inhibiting
+        },
+        silences_ending=await context.alerts.silences.ending(matching, context.principal),
         coverage=found.coverage,
         as_of=found.asked_at,
     )

@@ -6,11 +6,13 @@ Pure; takes alerts that were merged over clusters already.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from aiops_mcp.capabilities.digesting import common_labels, coverage_line, more_line
-from aiops_mcp.models.alerts import Alert, AlertSeverity
+from aiops_mcp.models.alerts import Alert, AlertSeverity, span_text
 from aiops_mcp.models.coverage import Coverage
-from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.digest import Cell, Digest, fenced
+from aiops_mcp.models.silences import FleetSilence
 
 MOST_CLUSTERS_NAMED = 4
 MOST_SUMMARY = 110
@@ -45,16 +47,18 @@ def digest_alerts(  # never called by position
     call: str,
     *,
     detailed: bool,
+    inhibitors: Mapping[str, str] = MappingProxyType({}),
 ) -> Digest:
-    """Alerts grouped by name and severity, worst first, newest first within a severity."""
+    """Alerts grouped by name and severity, worst first, newest first within a severity.
+
+    ``inhibitors`` are names of alerts by fingerprint.
+    """
     groups = _grouped(alerts)
     picked = groups[start : start + limit]
-    table = [
-        _row(group, coverage.succeeded)
-        if not detailed
-        else (*_row(group, coverage.succeeded), _fingerprints(group))
-        for group in picked
-    ]
+    table: list[tuple[Cell, ...]] = []
+    for group in picked:
+        row = _row(group, coverage.succeeded, inhibitors)
+        table.append((*row, _fingerprints(group)) if detailed else row)
     columns = ("severity", "alert", "count", "clusters", "where", "since", "summary")
     return Digest(
         headline=_headline(alerts, groups, coverage),
@@ -102,11 +106,11 @@ def _headline(
     )
 
 
-def _row(group: Sequence[Alert], answered: int) -> tuple[Cell, ...]:
+def _row(group: Sequence[Alert], answered: int, inhibitors: Mapping[str, str]) -> tuple[Cell, ...]:
     newest = group[0]
     return (
         newest.severity.value,
-        newest.alertname + _standing(newest),
+        newest.alertname + _standing(group, inhibitors),
         len(group),
         _clusters(group, answered),
         _places(group),
@@ -115,12 +119,27 @@ def _row(group: Sequence[Alert], answered: int) -> tuple[Cell, ...]:
     )
 
 
-def _standing(alert: Alert) -> str:
-    if alert.silenced_by:
+def _standing(group: Sequence[Alert], inhibitors: Mapping[str, str]) -> str:
+    newest = group[0]
+    if newest.silenced_by:
         return " (silenced)"
-    if alert.inhibited_by:
-        return " (inhibited by another)"
-    return "" if alert.state == "FIRING" else f" ({alert.state.lower()})"
+    if newest.inhibited_by:
+        by = sorted(
+            {inhibitors.get(name, "another") for each in group for name in each.inhibited_by}
+        )
+        return f" (inhibited by {','.join(by[:2])}{',…' if len(by) > 2 else ''})"
+    return "" if newest.state == "FIRING" else f" ({newest.state.lower()})"
+
+
+def ending_notes(silences: Sequence[FleetSilence], now: datetime) -> list[str]:
+    """Which silence ends first, and how many more end soon; nothing where none does."""
+    if not silences:
+        return []
+    first = silences[0]
+    what = fenced(" ".join(matcher.text for matcher in first.matchers))
+    more = f"; {len(silences) - 1} more within a day" if len(silences) > 1 else ""
+    left = span_text(first.ends_at - now)
+    return [f"the silence {what} on {first.cluster_name} ends in {left}{more}"]
 
 
 def _clusters(group: Sequence[Alert], answered: int) -> str:

@@ -2,20 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aiops_mcp.capabilities.digesting import coverage_line
 from aiops_mcp.models.alerts import span_text
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Cell, Digest
-from aiops_mcp.models.silences import FleetSilence
+from aiops_mcp.models.silences import ENDS_SOON, FleetSilence
 
 if TYPE_CHECKING:
     from aiops_mcp.capabilities.silences import SilenceChanges
 
 MOST_ROWS = 30
-ENDS_SOON = timedelta(hours=24)
 
 
 def digest_silences(

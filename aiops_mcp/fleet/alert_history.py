@@ -83,10 +83,13 @@ class AlertHistory:
             await self._bus.publish(event)
         return found
 
-    async def fires_on(self, cluster: Cluster, alerts: Sequence[Alert]) -> None:
+    async def fires_on(
+        self, cluster: Cluster, alerts: Sequence[Alert], *, ended_until: datetime | None = None
+    ) -> None:
         """Open the last occurrence of alerts again that fire although their end was recorded.
 
         One half of a pair may lose its Prometheus and give an alert up that the other still has.
+        ``ended_until``: only what had ended by then.
         """
         now = self._clock()
         fired: list[Alert] = []
@@ -102,7 +105,9 @@ class AlertHistory:
             keys: list[tuple[str, datetime]] = []
             for alert in alerts:
                 record = last.get(alert.fingerprint)
-                if record is not None and record.ends_at is not None:
+                if record is None or record.ends_at is None:
+                    continue
+                if ended_until is None or record.ends_at <= ended_until:
                     keys.append((record.fingerprint, record.starts_at))
                     fired.append(alert.model_copy(update={"starts_at": record.starts_at}))
             await deciding.reopen(keys, now)
@@ -129,6 +134,18 @@ class AlertHistory:
     async def touch(self, cluster: Cluster, fingerprints: Sequence[str]) -> None:
         """Note that these still fire."""
         await self._table.touch(cluster.id, fingerprints, self._clock())
+
+    async def unheard(
+        self, clusters: Sequence[Cluster], since: datetime
+    ) -> Sequence[tuple[Cluster, Sequence[tuple[Alert, datetime]]]]:
+        """What fires and was not told of since then, with when it last was, by cluster."""
+        by_id = {cluster.id: cluster for cluster in clusters}
+        found: dict[UUID, list[tuple[Alert, datetime]]] = {}
+        for record in await self._table.open_of(by_id.keys()):
+            if record.last_seen_at < since:
+                told = alert_of(record, by_id[record.cluster_id]), record.last_seen_at
+                found.setdefault(record.cluster_id, []).append(told)
+        return [(by_id[cluster_id], told) for cluster_id, told in found.items()]
 
     async def between(
         self,

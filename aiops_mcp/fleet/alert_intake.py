@@ -8,9 +8,10 @@ again, and what was recorded meanwhile is known then.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from aiops_mcp.backends.alertmanager import AlertmanagerAlert, to_alerts
 from aiops_mcp.backends.alertmanager_webhook import WebhookMessage, parse_webhook
 from aiops_mcp.errors import AiopsError, AuthFailed, ClusterNotFound
 from aiops_mcp.fleet.alert_history import AlertHistory
+from aiops_mcp.fleet.alert_looks import switch_is_back
 from aiops_mcp.fleet.webhook_secrets import WebhookSecrets
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster
@@ -32,6 +34,9 @@ LARGE = 256 * 1024
 DRAIN_SECONDS = 5.0
 ANSWER_SECONDS = 8.0
 """Shorter than senders and proxies wait for an answer."""
+
+BELIEVED_AFTER = timedelta(hours=1)
+"""A message sent anew may come after the one of the alert's end, but not so long after."""
 
 
 class IntakeFull(AiopsError):
@@ -56,7 +61,10 @@ class _Received:
 
 
 class AlertIntake:
-    """``look_at`` polls one cluster at once, for what a message left out."""
+    """``switches`` are names of alerts that ought to fire always.
+
+    ``look_at`` polls one cluster at once, for what a message left out.
+    """
 
     def __init__(
         self,
@@ -66,6 +74,8 @@ class AlertIntake:
         *,
         queue_size: int,
         severities: Mapping[str, AlertSeverity],
+        clock: Callable[[], datetime],
+        switches: Sequence[str] = (),
         answer_within: float = ANSWER_SECONDS,
         look_at: Callable[[Cluster], Awaitable[None]] | None = None,
     ) -> None:
@@ -73,6 +83,8 @@ class AlertIntake:
         self._secrets = secrets
         self._history = history
         self._severities = severities
+        self._clock = clock
+        self._switches = switches
         self._answer_within = answer_within
         self._look_at = look_at
         self._queue: asyncio.Queue[_Received] = asyncio.Queue(queue_size)
@@ -162,7 +174,14 @@ class AlertIntake:
 
     async def _record(self, cluster: Cluster, message: WebhookMessage) -> None:
         alerts = [self._alert(cluster, each) for each in message.alerts]
-        await self._history.saw(cluster, alerts)
+        # Where alerts are polled, the polls tell whether the switch and what had ended fire.
+        is_polled = cluster.endpoints.alertmanager_url or cluster.endpoints.prometheus_url
+        now = self._clock()
+        back = () if is_polled else switch_is_back(cluster, alerts, self._switches, now)
+        changed = await self._history.saw(cluster, alerts, back)
+        if changed.late and not is_polled:
+            until = now - BELIEVED_AFTER
+            await self._history.fires_on(cluster, changed.late, ended_until=until)
         firing = [alert.fingerprint for alert in alerts if alert.state is AlertState.FIRING]
         if firing:
             await self._history.touch(cluster, firing)

@@ -119,6 +119,15 @@ def silent_switch(cluster: Cluster, since: datetime, switches: Sequence[str]) ->
     )
 
 
+def switch_is_back(
+    cluster: Cluster, told: Iterable[Alert], switches: Sequence[str], now: datetime
+) -> tuple[Gone, ...]:
+    """The end of our alert about a silent switch, where the switch is told of again."""
+    if not any(each.alertname in switches and each.state is AlertState.FIRING for each in told):
+        return ()
+    return (Gone(silent_switch(cluster, now, switches).fingerprint, now),)
+
+
 def switch_is_overdue(seen_at: datetime | None, now: datetime, grace: timedelta) -> bool:
     """Whether a switch that was seen once has been missing for too long."""
     return seen_at is not None and now - seen_at > grace

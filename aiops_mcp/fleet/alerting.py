@@ -43,6 +43,8 @@ def fleet_alerts(
         history,
         queue_size=settings.webhook_queue,
         severities=settings.alert_severities,
+        clock=clock,
+        switches=settings.dead_mans_switches,
         look_at=watcher.look_at,
     )
     return FleetAlerts(

@@ -128,7 +128,7 @@ class FleetAlerts:
             sources={
                 one.cluster.name: AlertSource.PROMETHEUS
                 if pending
-                else _source(one.cluster, senders)
+                else source_of(one.cluster, senders)
                 for one in answer.succeeded()
             },
             asked_at=answer.asked_at,
@@ -138,7 +138,7 @@ class FleetAlerts:
         self, access: Access, *, pending: bool, senders: Collection[UUID]
     ) -> tuple[Alert, ...]:
         cluster, more = access.cluster, self._settings.alert_severities
-        source = AlertSource.PROMETHEUS if pending else _source(cluster, senders)
+        source = AlertSource.PROMETHEUS if pending else source_of(cluster, senders)
         if source is AlertSource.WEBHOOK:
             return await self.history.open_alerts([cluster])
         if source is AlertSource.ALERTMANAGER:
@@ -259,12 +259,13 @@ def rule_alerts(
 
 def _with_senders(chosen: Selection, senders: Collection[UUID]) -> Selection:
     """A cluster that tells by webhook alone need not be reached to be asked."""
-    heard = [each for each in chosen.offline if _source(each, senders) is AlertSource.WEBHOOK]
+    heard = [each for each in chosen.offline if source_of(each, senders) is AlertSource.WEBHOOK]
     away = tuple(each for each in chosen.offline if each not in heard)
     return Selection((*chosen.asked, *heard), away) if heard else chosen
 
 
-def _source(cluster: Cluster, senders: Collection[UUID]) -> AlertSource:
+def source_of(cluster: Cluster, senders: Collection[UUID]) -> AlertSource:
+    """Who tells of a cluster's alerts; ``senders`` are those that may send webhooks."""
     if cluster.endpoints.alertmanager_url is not None:
         return AlertSource.ALERTMANAGER
     if cluster.endpoints.prometheus_url is None and cluster.id in senders:

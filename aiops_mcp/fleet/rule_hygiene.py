@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 
 from aiops_mcp.models.alerts import Alert, span_text
 from aiops_mcp.models.rules import FleetRule, FleetTarget, RuleFault, RuleFinding
-from aiops_mcp.models.silences import FleetSilence, SilenceState
+from aiops_mcp.models.silences import ENDS_SOON, FleetSilence, SilenceState
 
-ENDS_SOON = timedelta(hours=24)
 FLAPS_FROM = 20
 """Occurrences of one rule in one cluster within a week."""
 

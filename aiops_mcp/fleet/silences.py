@@ -5,22 +5,31 @@ regular expressions rightly. A silence is made once: a call that failed halfway 
 and said to have failed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiops_mcp.backends.alertmanager import NewSilence, Silence, to_alerts
-from aiops_mcp.errors import BackendRefused
+from aiops_mcp.errors import AiopsError, BackendRefused
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
 from aiops_mcp.models.alerts import Alert
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import Principal
-from aiops_mcp.models.silences import FleetSilence, Matcher, SilenceOutcome, SilenceState
+from aiops_mcp.models.silences import (
+    ENDS_SOON,
+    FleetSilence,
+    Matcher,
+    SilenceOutcome,
+    SilenceState,
+)
 from aiops_mcp.settings import Settings
 
 BACKEND = "alertmanager"
+
+ASIDE_SECONDS = 3.0
+"""So long an answer about something else waits to say which silences end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,13 @@ class FleetSilences:
         self._settings = settings
         self._clock = clock
 
-    async def silences(self, selection: Sequence[str], principal: Principal) -> SilenceAnswer:
+    async def silences(
+        self,
+        selection: Sequence[str],
+        principal: Principal,
+        *,
+        deadline: float | None = None,
+    ) -> SilenceAnswer:
         """All silences the Alertmanagers still know, ended ones too.
 
         Raises when no cluster answered.
@@ -73,6 +88,7 @@ class FleetSilences:
             ask,
             principal=principal,
             backend=BACKEND,
+            deadline=deadline,
             cache=CacheRule(("silences",), self._settings.ttl_alerts),
         )
         answer.raise_if_nobody_answered()
@@ -81,6 +97,28 @@ class FleetSilences:
             tuple(sorted(found, key=lambda each: (each.ends_at, each.cluster_name, each.id))),
             answer.coverage(),
             answer.asked_at,
+        )
+
+    async def ending(
+        self, alerts: Iterable[Alert], principal: Principal
+    ) -> tuple[FleetSilence, ...]:
+        """Silences that mute some of these and end soon, the first to end first.
+
+        Nobody is waited for long: without an answer none are told.
+        """
+        muting = {(each.cluster_name, name) for each in alerts for name in each.silenced_by}
+        if not muting:
+            return ()
+        names = sorted({cluster for cluster, _ in muting})
+        try:
+            told = await self.silences(names, principal, deadline=ASIDE_SECONDS)
+        except AiopsError:
+            return ()
+        now = self._clock()
+        return tuple(
+            each
+            for each in told.silences
+            if (each.cluster_name, each.id) in muting and now < each.ends_at <= now + ENDS_SOON
         )
 
     async def preview(

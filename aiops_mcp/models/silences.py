@@ -11,6 +11,9 @@ from aiops_mcp.models.entity import Entity, Timestamp
 FOR_EVER = timedelta(days=30)
 """A silence longer than this is meant to stay."""
 
+ENDS_SOON = timedelta(hours=24)
+"""What a silence mutes is heard of again before somebody looks the next day."""
+
 _TEXT = re.compile(
     r"^\s*(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)\s*(?P<op>=~|!~|!=|=)\s*(?P<value>.*)$", re.DOTALL
 )

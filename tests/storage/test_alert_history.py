@@ -14,6 +14,7 @@ from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.errors import AuthFailed, StorageFailed
 from aiops_mcp.fleet.alert_history import AlertHistory
 from aiops_mcp.fleet.alert_intake import AlertIntake, IntakeFull
+from aiops_mcp.fleet.alert_unheard import end_unheard
 from aiops_mcp.fleet.alert_watcher import AlertWatcher
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.shards import Shards
@@ -104,13 +105,13 @@ def secrets(database, clock):
 
 
 @pytest.fixture
-def make_intake(registry, secrets, history, replica):
+def make_intake(registry, secrets, history, replica, clock):
     watcher, _ = replica("intake")
 
     def make(*, history=history, **changed):
         return AlertIntake(
-            registry, secrets, history, queue_size=3, severities={},
-            look_at=watcher.look_at, **changed,
+            registry, secrets, history, queue_size=3, severities={}, clock=clock,
+            switches=("Watchdog",), look_at=watcher.look_at, **changed,
         )  # fmt: skip
 
     return make
@@ -320,7 +321,7 @@ async def test_a_full_queue_refuses(home, make_intake, secrets):
 
 
 async def test_a_cluster_that_is_slow_to_poll_holds_up_no_other_message(
-    home, secrets, registry, history
+    home, secrets, registry, history, clock
 ):
     asked, answered = [], asyncio.Event()
 
@@ -328,7 +329,9 @@ async def test_a_cluster_that_is_slow_to_poll_holds_up_no_other_message(
         asked.append(cluster.name)
         await answered.wait()
 
-    intake = AlertIntake(registry, secrets, history, queue_size=3, severities={}, look_at=look_at)
+    intake = AlertIntake(
+        registry, secrets, history, queue_size=3, severities={}, clock=clock, look_at=look_at
+    )
     secret = await secrets.make(home)
     truncated = webhook(truncatedAlerts=7)
     async with intake.working():
@@ -365,10 +368,10 @@ async def test_a_message_that_cannot_be_recorded_is_refused_and_sent_again(
         def __getattr__(self, name):
             return getattr(history, name)
 
-        async def saw(self, cluster, alerts):
+        async def saw(self, *told):
             if self.failing:
                 raise StorageFailed("The database is away.")
-            return await history.saw(cluster, alerts)
+            return await history.saw(*told)
 
     away = Away()
     intake = make_intake(history=away)
@@ -381,6 +384,75 @@ async def test_a_message_that_cannot_be_recorded_is_refused_and_sent_again(
         for _ in range(2):
             assert await intake.accept(secret, None, body) == 1
     assert [alert.alertname for alert in await history.open_alerts([home])] == ["X"]
+
+
+async def test_an_alert_whose_end_was_lost_is_over_when_nobody_repeats_it(
+    registry, new_cluster, make_intake, secrets, history, settings, clock, bus, replica
+):
+    """Of a cluster that is not polled; of the one that is, the polls tell."""
+    edge = await registry.register(new_cluster("edge-1"))
+    ends = ClusterEndpoints(alertmanager_url="https://alerts.example")
+    polled = await registry.register(new_cluster("polled", endpoints=ends))
+    watcher, _ = replica()
+    intake = make_intake()
+
+    async def sweep():
+        return await end_unheard(history, secrets, watcher._fleet, settings, clock())
+
+    assert await sweep() == 0
+    began = clock()
+    always = one("Watchdog", began)
+    async with intake.working():
+        for cluster in (edge, polled):
+            secret = await secrets.make(cluster)
+            await intake.accept(secret, None, webhook(one("Lost", began), always))
+        secret = await secrets.make(edge)
+        clock.advance(hours=23)
+        heard = clock()
+        await intake.accept(secret, None, webhook(one("Kept", began), always))
+        clock.advance(hours=2)
+        assert await sweep() == 1
+        assert await sweep() == 0
+        assert names(await history.open_alerts([edge])) == ["Kept", "Watchdog"]
+        assert names(await history.open_alerts([polled])) == ["Lost", "Watchdog"]
+        clock.advance(hours=23)
+        assert await sweep() == 2
+        [silent] = await history.open_alerts([edge])
+        assert (silent.alertname, silent.starts_at) == ("DeadMansSwitchSilent", heard)
+        clock.advance(hours=30)
+        assert await sweep() == 0  # it stays until the switch is back
+        assert names(await history.open_alerts([edge])) == ["DeadMansSwitchSilent"]
+        await intake.accept(secret, None, webhook(one("Other", clock())))
+        assert "DeadMansSwitchSilent" in names(await history.open_alerts([edge]))
+        await intake.accept(secret, None, webhook(always))
+        assert names(await history.open_alerts([edge])) == ["Other", "Watchdog"]
+    found, _ = await history.between([edge], began, clock(), limit=10, alertname="Lost")
+    assert [alert.ends_at for alert in found] == [began]
+    assert told(bus).count(("RESOLVED", "DeadMansSwitchSilent")) == 1
+
+
+async def test_a_message_of_before_the_end_that_comes_after_it_opens_nothing(
+    registry, new_cluster, make_intake, secrets, history, clock
+):
+    edge = await registry.register(new_cluster("edge-1"))
+    secret, intake = await secrets.make(edge), make_intake()
+    fires = webhook(one("X", clock()))
+    async with intake.working():
+        await intake.accept(secret, None, fires)
+        clock.advance(minutes=5)
+        await intake.accept(
+            secret, None, webhook(one("X", clock() - timedelta(minutes=5), clock()))
+        )
+        clock.advance(minutes=10)
+        await intake.accept(secret, None, fires)
+        assert await history.open_alerts([edge]) == ()
+        clock.advance(hours=1)
+        await intake.accept(secret, None, fires)  # what said that it had ended was wrong
+        assert names(await history.open_alerts([edge])) == ["X"]
+
+
+def names(alerts):
+    return sorted(alert.alertname for alert in alerts)
 
 
 async def test_truncated_alerts_are_polled_for(home, intake, secrets, wire, clock):

@@ -6,9 +6,10 @@ from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 
-from aiops_mcp.capabilities.alerts_digest import digest_alerts
+from aiops_mcp.capabilities.alerts_digest import digest_alerts, ending_notes
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.coverage import Coverage
+from aiops_mcp.models.silences import FleetSilence, Matcher, SilenceState
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 COVERAGE = Coverage(queried=40, succeeded=40)
@@ -22,6 +23,7 @@ def alert(
     minutes=10,
     summary=None,
     silenced=(),
+    inhibited=(),
     **labels,
 ):
     return Alert(
@@ -36,11 +38,13 @@ def alert(
         annotations={"summary": summary} if summary else {},
         starts_at=NOW - timedelta(minutes=minutes),
         silenced_by=silenced,
+        inhibited_by=inhibited,
     )
 
 
-def digest(alerts, *, limit=20, start=0, detailed=False):
-    return digest_alerts(alerts, COVERAGE, NOW, limit, start, "list_alerts(", detailed=detailed)
+def digest(alerts, *, limit=20, start=0, **more):
+    more.setdefault("detailed", False)
+    return digest_alerts(alerts, COVERAGE, NOW, limit, start, "list_alerts(", **more)
 
 
 def test_worst_first_then_newest():
@@ -76,6 +80,44 @@ def test_silenced_ones_come_last_and_are_marked():
         ]
     )
     assert [row[1] for row in made.rows] == ["Loud", "Quiet (silenced)"]
+
+
+def test_who_inhibits_is_named():
+    given = [
+        alert("Down", "c-1", inhibited=("f1",)),
+        alert("Down", "c-2", inhibited=("f2",)),
+        alert("Slow", "c-1", inhibited=("f1", "f2", "f3")),
+        alert("Odd", "c-1", inhibited=("f9",)),
+    ]
+    names = {"f1": "NodeDown", "f2": "ClusterDown", "f3": "RackDown"}
+    assert sorted(row[1] for row in digest(given, inhibitors=names).rows) == [
+        "Down (inhibited by ClusterDown,NodeDown)",
+        "Odd (inhibited by another)",
+        "Slow (inhibited by ClusterDown,NodeDown,…)",
+    ]
+
+
+def silence(cluster, minutes):
+    return FleetSilence(
+        id="s",
+        cluster_id=uuid5(NAMESPACE_DNS, cluster),
+        cluster_name=cluster,
+        state=SilenceState.ACTIVE,
+        matchers=(Matcher(name="alertname", value="Down"),),
+        starts_at=NOW - timedelta(hours=1),
+        ends_at=NOW + timedelta(minutes=minutes),
+        created_by="ann",
+        comment="work",
+    )
+
+
+def test_the_silence_that_ends_first_is_told():
+    assert ending_notes((), NOW) == []
+    [note] = ending_notes([silence("c-1", 40)], NOW)
+    assert 'alertname="Down"' in note
+    assert note.endswith(" on c-1 ends in 40m")
+    [note] = ending_notes([silence("c-1", 40), silence("c-2", 90)], NOW)
+    assert note.endswith(" on c-1 ends in 40m; 1 more within a day")
 
 
 def test_long_summaries_are_cut_and_newlines_folded():

@@ -1,12 +1,16 @@
+"""Alerts of the fleet: who is asked, what is one alert, which silences end."""
+
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from aiops_mcp.backends.alertmanager import AlertmanagerAlert, label_fingerprint
+from aiops_mcp.backends.alertmanager import AlertmanagerAlert, Silence, label_fingerprint
 from aiops_mcp.backends.prometheus_answers import RuleAlert
 from aiops_mcp.errors import ClusterUnreachable
 from aiops_mcp.fleet.alert_merge import merge_alerts, shared_labels
 from aiops_mcp.fleet.alerts import AlertSource, FleetAlerts, rule_alerts
+from aiops_mcp.fleet.silences import FleetSilences
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import ClusterEndpoints, ClusterType
 from aiops_mcp.models.principal import LOCAL_ADMIN
@@ -303,3 +307,62 @@ async def test_what_a_webhook_told_just_now_stands_beside_the_answer(fakes, cloc
     ]
     names = [one.alertname for one in (await alerts.alerts(principal=LOCAL_ADMIN)).alerts]
     assert sorted(names) == ["JustNow", "Polled"]
+
+
+# --- silences that end ------------------------------------------------------------------------
+
+
+class Silencer:
+    """An Alertmanager's silences; the ends are minutes from now."""
+
+    def __init__(self, clock, *ends, error=None, takes=0.0):
+        self.clock, self.ends, self.error, self.takes, self.asked = clock, ends, error, takes, 0
+
+    async def silences(self):
+        self.asked += 1
+        await asyncio.sleep(self.takes)
+        if self.error:
+            raise self.error
+        now = self.clock.now
+        return [
+            Silence(f"s{n}", "active", (), now - timedelta(hours=1), now + timedelta(minutes=end))
+            for n, end in enumerate(self.ends)
+        ]
+
+    async def aclose(self):
+        pass
+
+
+def muting(fakes, clock, **silencers):
+    ends = ClusterEndpoints(alertmanager_url="https://alerts")
+    clusters = [fakes.cluster(name, endpoints=ends) for name in silencers]
+
+    class Connect:
+        async def alertmanager(self, cluster, credentials, url):
+            return silencers[cluster.name]
+
+    fleet = fakes.make_fleet(clusters, clock, Connect())
+    return FleetSilences(fleet, Settings(_env_file=None), clock.wall)
+
+
+async def test_silences_that_end_within_a_day_and_mute_something(fakes, clock):
+    hub, edge = Silencer(clock, 90, 30, 1441, 0), Silencer(clock, 10)
+    other = Silencer(clock, 5)
+    silences = muting(fakes, clock, hub=hub, edge=edge, other=other)
+    muted = [
+        alert(fakes, "hub", silenced_by=("s0", "s1", "s2", "s3")),
+        alert(fakes, "edge", silenced_by=("s9",)),
+        alert(fakes, "other"),
+    ]
+    found = await silences.ending(muted, LOCAL_ADMIN)
+    assert [(each.cluster_name, each.id) for each in found] == [("hub", "s1"), ("hub", "s0")]
+    assert (hub.asked, edge.asked, other.asked) == (1, 1, 0)
+    assert await silences.ending([alert(fakes, "other")], LOCAL_ADMIN) == ()
+
+
+@pytest.mark.parametrize("more", [{"error": ClusterUnreachable("down")}, {"takes": 60.0}])
+async def test_nobody_is_waited_for_long_to_say_which_silences_end(fakes, clock, more):
+    silences = muting(fakes, clock, hub=Silencer(clock, 30, **more))
+    began = asyncio.get_running_loop().time()
+    assert await silences.ending([alert(fakes, "hub", silenced_by=("s0",))], LOCAL_ADMIN) == ()
+    assert asyncio.get_running_loop().time() - began < 5
