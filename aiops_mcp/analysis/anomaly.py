@@ -4,24 +4,25 @@ Pure: no I/O, no clock, no labels. What a series is of, and what its anomaly mea
 here.
 """
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
+from aiops_mcp.analysis.anomaly_events import Course, events, stands_still
 from aiops_mcp.analysis.anomaly_online import OnlineDetector
-from aiops_mcp.analysis.anomaly_verdict import (
-    Anomaly,
-    Judged,
-    Kind,
-    Matrix,
-    Vector,
-    Verdict,
-    severity_of,
-)
-from aiops_mcp.models.anomaly import AnomalyType
+from aiops_mcp.analysis.anomaly_samples import Samples, in_order
+from aiops_mcp.analysis.anomaly_verdict import Anomaly, Judged, Kind, Matrix, Vector, Verdict
+from aiops_mcp.analysis.anomaly_window import AT_ONCE, departures, expectation
+from aiops_mcp.analysis.seasons import DAY, HOUR, WEEK
 
-__all__ = ["Anomaly", "Judged", "Kind", "OnlineDetector", "Verdict", "judge"]
+__all__ = ["FEWEST", "Anomaly", "Judged", "Kind", "OnlineDetector", "Verdict", "judge"]
 
-_FEWEST = 12
-_JOIN = 3
+FEWEST = 12
+"""A series with fewer samples is too short to judge."""
+MISSING_SHARE = 0.1
+"""More missing samples than this are worth a remark."""
+_REPEATS = {HOUR: "repeats hourly", DAY: "repeats daily", WEEK: "repeats weekly"}
 
 
 def judge(
@@ -29,59 +30,119 @@ def judge(
 ) -> list[Judged]:
     """The anomalies of each row of ``values`` (series x samples, NaN where one is missing).
 
-    ``times`` are unix seconds, one per column. ``sensitivity`` is the width of the expected band in
-    robust deviations: smaller finds more. A series of which nothing can be said has a remark.
+    ``times`` are unix seconds, one per column, in any order. ``sensitivity`` is the width of the
+    expected band in robust deviations, and scales what chance may explain: smaller finds more. A
+    series of which nothing can be said has no anomaly and a remark that says why.
     """
     stamps = np.asarray(times, dtype=np.float64)
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    return [_judge_one(stamps, row, sensitivity, kind) for row in rows]
+    if rows.shape[1] != len(stamps):
+        raise ValueError(f"{len(stamps)} times for {rows.shape[1]} samples a series")
+    samples = in_order(stamps, rows, kind)
+    found: list[Judged] = []
+    for begin in range(0, len(rows), AT_ONCE):
+        part = replace(samples, values=samples.values[begin : begin + AT_ONCE])
+        found += _judge_some(part, sensitivity)
+    return found
 
 
-def _judge_one(times: Vector, values: Vector, sensitivity: float, kind: Kind) -> Judged:
-    size = len(values)
-    known = np.where(np.isfinite(values), values, np.nan)
-    if kind is Kind.COUNTER and size:
-        grown = np.diff(known, prepend=known[0])
-        lasted = np.diff(times, prepend=times[0])
-        known = np.divide(
-            np.where(grown < 0, known, grown),
-            lasted,
-            out=np.full(size, np.nan),
-            where=lasted > 0,
-        )
-    present = np.isfinite(known)
-    nothing = np.full(size, np.nan)
-    if present.sum() < _FEWEST:
-        remark = "no data" if not present.any() else "too short to judge"
-        return Judged([], np.zeros(size), nothing, nothing, nothing, [remark])
-    level = float(np.median(known[present]))
-    scatter = 1.4826 * float(np.median(np.abs(known[present] - level)))
-    scatter = max(scatter, 1e-9 * max(abs(level), 1e-300))
-    away = np.where(present, (known - level) / scatter, 0.0)
-    width = 2 * sensitivity * scatter
-    out = np.flatnonzero(np.abs(away) > 2 * sensitivity)
-    found: list[Anomaly] = []
-    for group in np.split(out, np.flatnonzero(np.diff(out) > _JOIN) + 1) if out.size else []:
-        peak = int(group[np.abs(away[group]).argmax()])
-        found.append(
-            Anomaly(
-                begin=int(group[0]),
-                end=int(group[-1]),
-                peak=peak,
-                type=AnomalyType.SPIKE if away[peak] > 0 else AnomalyType.DROP,
-                severity=severity_of(float(away[peak])),
-                expected=level,
-                low=level - width,
-                high=level + width,
-                actual=float(known[peak]),
-                deviation=float(away[peak]),
-                confidence=0.5,
-            )
-        )
-    return Judged(
-        found,
-        1 - 1 / (1 + np.abs(away) / 5),
-        np.full(size, level),
-        np.full(size, level - width),
-        np.full(size, level + width),
+def _judge_some(samples: Samples, sensitivity: float) -> list[Judged]:
+    values = samples.values
+    present = np.isfinite(values)
+    count = present.sum(axis=1)
+    lowest = np.where(present, values, np.inf).min(axis=1, initial=np.inf)
+    highest = np.where(present, values, -np.inf).max(axis=1, initial=-np.inf)
+    judged = [
+        _unjudged(samples, _reason(int(count[row]), bool(lowest[row] == highest[row])))
+        for row in range(len(values))
+    ]
+    able = np.flatnonzero((count >= FEWEST) & (lowest < highest))
+    if not able.size:
+        return judged
+    # Powers of two change no digit, and keep squares of the largest and smallest numbers finite.
+    size = np.exp2(np.floor(np.log2(np.maximum(np.abs(lowest), np.abs(highest))[able])))
+    scaled = values[able] / size[:, None]
+    expected = expectation(samples.times, scaled)
+    apart = departures(scaled, expected, sensitivity=sensitivity)
+    usual = expected.level + expected.pattern
+    band = (sensitivity * apart.scatter)[:, None]
+    unit = size[:, None]
+    columns = (
+        _spread(apart.excess / (1 + apart.excess), samples, 0.0),
+        _spread(usual * unit, samples, np.nan),
+        _spread((usual - band) * unit, samples, np.nan),
+        _spread((usual + band) * unit, samples, np.nan),
     )
+    eventful = (apart.excess > 1).any(axis=1) | stands_still(scaled)
+    for place, row in enumerate(able):
+        result = judged[row]
+        result.score, result.expected, result.low, result.high = (of[place] for of in columns)
+        result.period = float(expected.period[place])
+        result.remarks = _remarks(present[row], result.period)
+        steps = expected.steps.get(place, [])
+        if eventful[place] or steps:
+            course = Course(
+                values=scaled[place],
+                expected=usual[place],
+                level=expected.level[place],
+                excess=apart.excess[place],
+                scatter=float(apart.scatter[place]),
+                sensitivity=sensitivity,
+                seasonal=bool(result.period),
+                steps=steps,
+            )
+            result.anomalies = [
+                _as_given(event, samples, float(size[place])) for event in events(course)
+            ]
+    return judged
+
+
+def _unjudged(samples: Samples, reason: str) -> Judged:
+    size = len(samples.moment)
+    nothing = np.full(size, np.nan)
+    return Judged([], np.zeros(size), nothing, nothing.copy(), nothing.copy(), [reason])
+
+
+def _reason(count: int, flat: bool) -> str:
+    if count == 0:
+        return "no data"
+    if count < FEWEST:
+        return f"too short to judge: {count} samples, {FEWEST} are needed"
+    return "flat: the value never changed" if flat else ""
+
+
+def _remarks(present: NDArray[np.bool_], period: float) -> list[str]:
+    remarks = [_REPEATS[period]] if period else []
+    if present.all():
+        return remarks
+    size = len(present)
+    known = np.flatnonzero(present)
+    first, last = int(known[0]), int(known[-1])
+    if first > MISSING_SHARE * size:
+        remarks.append(f"begins late: nothing in the first {first / size:.0%} of the window")
+    if size - 1 - last > MISSING_SHARE * size:
+        remarks.append(f"ends early: nothing in the last {(size - 1 - last) / size:.0%}")
+    gaps = last - first + 1 - len(known)
+    if gaps > MISSING_SHARE * (last - first + 1):
+        remarks.append(f"missing data: {gaps / (last - first + 1):.0%} of the samples")
+    return remarks
+
+
+def _as_given(event: Anomaly, samples: Samples, unit: float) -> Anomaly:
+    return replace(
+        event,
+        begin=int(samples.given[event.begin]),
+        end=int(samples.given[event.end]),
+        peak=int(samples.given[event.peak]),
+        expected=event.expected * unit,
+        low=event.low * unit,
+        high=event.high * unit,
+        actual=event.actual * unit,
+    )
+
+
+def _spread(columns: Matrix, samples: Samples, missing: float) -> Matrix:
+    """Per moment to per sample as given."""
+    if columns.shape[1] == len(samples.moment) and not np.any(np.diff(samples.moment) != 1):
+        return columns
+    return np.where(samples.moment >= 0, columns[:, samples.moment], missing)

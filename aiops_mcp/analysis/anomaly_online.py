@@ -15,10 +15,12 @@ from typing import Final
 
 from aiops_mcp.analysis.anomaly_surprise import Ranks, Recurrence
 from aiops_mcp.analysis.anomaly_verdict import (
+    MOST_DEVIATIONS,
     Anomaly,
     Kind,
     Verdict,
     confidence_of,
+    limited,
     severity_of,
 )
 from aiops_mcp.analysis.seasons import Expectation
@@ -159,8 +161,7 @@ class OnlineDetector:
         else:
             kind = AnomalyType.TREND_CHANGE if lasting >= shape else AnomalyType.PATTERN_BREAK
         scatter = _SCATTER * self._ranks[0].quantile(0.5)
-        deviation = away / scatter if scatter > 0 else math.copysign(MOST_DEVIATIONS, away)
-        deviation = max(-MOST_DEVIATIONS, min(MOST_DEVIATIONS, deviation))
+        deviation = limited(away / scatter if scatter > 0 else math.copysign(MOST_DEVIATIONS, away))
         return Anomaly(
             begin=min(self._began, position),
             end=position,
@@ -174,7 +175,3 @@ class OnlineDetector:
             deviation=deviation,
             confidence=confidence_of(self._recent),
         )
-
-
-MOST_DEVIATIONS: Final = 1000.0
-"""More robust deviations are not told apart: a series that never moved has none to count in."""

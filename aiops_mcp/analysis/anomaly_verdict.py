@@ -6,7 +6,7 @@ Plain data on arrays; it knows nothing of clusters, queries or the wire.
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ class Judged:
     low: Vector
     high: Vector
     remarks: list[str] = field(default_factory=list[str])
+    period: float = 0.0
+    """Seconds after which the series repeats itself; 0 where it does not."""
 
 
 class Verdict(NamedTuple):
@@ -79,6 +81,15 @@ class Verdict(NamedTuple):
     high: float
 
 
+MOST_DEVIATIONS: Final = 1000.0
+"""More robust deviations are not told apart: a series that never moved has none to count in."""
+
+
+def limited(deviation: float) -> float:
+    """Robust deviations, within what can be told apart."""
+    return max(-MOST_DEVIATIONS, min(MOST_DEVIATIONS, deviation))
+
+
 def severity_of(deviation: float) -> AnomalySeverity:
     """By the robust deviations: HIGH from 8, MEDIUM from 4, else LOW."""
     size = abs(deviation)
@@ -94,3 +105,8 @@ def confidence_of(surprise: float) -> float:
     Numenta benchmark (960 alarms; 8 % true below a surprise of 1, 37 % at 1.7, 72 % beyond 3).
     """
     return 1 / (1 + math.exp(3.1 - 1.2 * surprise))
+
+
+def event_confidence(excess: float) -> float:
+    """The same for an event of a finished window, by how many times it passed its bound."""
+    return 1 / (1 + math.exp(1.0 - 1.0 * math.log2(max(excess, 1.0))))
