@@ -16,6 +16,7 @@ from aiops_mcp.models.moment import When
 from aiops_mcp.operation import Clusters, Input
 
 DEADLINE_SHARE = 0.75
+MOST_HORIZON = 10 * 366 * 86_400
 
 
 class LevelQuery(Input):
@@ -81,7 +82,13 @@ async def forecast(context: Context, request: ForecastQuery) -> ForecastAnswer:
     """What runs out and when, soonest first, with the earliest and latest time."""
     from aiops_mcp.fleet.forecasts import ForecastSearch, find_running_out
 
-    query = given(request.query)
+    query, horizon = given(request.query), duration_seconds(request.horizon)
+    if horizon > MOST_HORIZON:
+        raise InputError(
+            f"A horizon of {request.horizon} lies further than anything can be told.",
+            "Ask for ten years at most.",
+            details={"field": "horizon"},
+        )
     if query is not None and request.threshold is None:
         raise InputError(
             "A query needs the threshold that it will reach.",
@@ -93,7 +100,7 @@ async def forecast(context: Context, request: ForecastQuery) -> ForecastAnswer:
         context.metrics,
         ForecastSearch(
             requested_span(context, request.window, "now"),
-            float(duration_seconds(request.horizon)),
+            float(horizon),
             clusters=request.clusters,
             query=query,
             limit=request.threshold,

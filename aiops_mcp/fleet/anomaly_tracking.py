@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from threading import Lock
 
 import numpy as np
 
@@ -57,17 +58,38 @@ class _Track:
     open: _Open | None = None
 
 
+class Room:
+    """How many series may be watched together, whichever thread finds them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used = 0
+        self._lock = Lock()
+
+    def take(self) -> bool:
+        """Room for one more, if there is any."""
+        with self._lock:
+            if self._used >= self._most:
+                return False
+            self._used += 1
+            return True
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            self._used -= count
+
+
 @dataclass(slots=True)
 class SignTracks:
     """The series of one sign in one cluster; ``until`` is the last moment that was fed.
 
-    ``most`` bounds them; what comes beyond it is counted in ``left_out`` and not judged.
+    What finds no ``room`` is counted in ``left_out`` and not judged.
     """
 
     sign: VitalSign
     place: Place
     sensitivity: float
-    most: int
+    room: Room
     tracks: dict[LabelKey, _Track] = field(default_factory=dict[LabelKey, _Track])
     until: float = -math.inf
     left_out: int = 0
@@ -103,7 +125,7 @@ class SignTracks:
         key = tuple(sorted(labels.items()))
         track = self.tracks.get(key)
         if track is None:
-            if len(self.tracks) >= self.most:
+            if not self.room.take():
                 self.left_out += 1
                 return None
             detector = (
@@ -118,6 +140,7 @@ class SignTracks:
         gone = [key for key, one in self.tracks.items() if self.until - one.seen_at > GONE_SECONDS]
         for key in gone:
             del self.tracks[key]
+        self.room.give_back(len(gone))
 
     def _sample(
         self, track: _Track, moment: float, value: float, told_from: float, step: float

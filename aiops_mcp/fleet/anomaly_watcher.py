@@ -17,7 +17,7 @@ from aiops_mcp.events.bus import EventBus
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.anomalies import worst_first
 from aiops_mcp.fleet.anomaly_findings import Place
-from aiops_mcp.fleet.anomaly_tracking import SignTracks
+from aiops_mcp.fleet.anomaly_tracking import Room, SignTracks
 from aiops_mcp.fleet.anomaly_watched import Watched
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.selection import Selection
@@ -71,6 +71,7 @@ class AnomalyWatcher:
         self._rules = rules
         self._ours = ours
         self._tracks: dict[UUID, dict[str, SignTracks]] = {}
+        self._room = Room(rules.series)
         self._told_full = False
 
     @property
@@ -101,7 +102,9 @@ class AnomalyWatcher:
         chosen = await self._fleet.choose((), LOCAL_ADMIN)
         mine = tuple(one for one in chosen.asked if self._ours.is_ours(one.id))
         known = {one.id for one in (*chosen.asked, *chosen.offline) if self._ours.is_ours(one.id)}
-        self._tracks = {key: value for key, value in self._tracks.items() if key in known}
+        for gone in self._tracks.keys() - known:
+            tracks = self._tracks.pop(gone).values()
+            self._room.give_back(sum(len(one.tracks) for one in tracks))
         if not mine:
             return ()
         answer = await self._fleet.ask_chosen(
@@ -162,9 +165,8 @@ class AnomalyWatcher:
             )
             if held is None:
                 place = Place(cluster.id, cluster.name, query, self._clock())
-                held = SignTracks(sign, place, rules.sensitivity, 0)
+                held = SignTracks(sign, place, rules.sensitivity, self._room)
                 tracks[sign.name] = held
-            held.most = len(held.tracks) + max(0, rules.series - self.series)
 
             held.busy = True  # a look that is given up leaves its thread behind
 
