@@ -99,13 +99,15 @@ class Template:
             found = found.joined
         return found
 
-    def take(self, words: list[str], shown: list[str]) -> None:
-        """Become as general as to fit these tokens too."""
+    def take(self, words: list[str], shown: list[str]) -> bool:
+        """Become as general as to fit these tokens too; whether a word became a value by that."""
         if words == self.words and shown == self.shown:
-            return
+            return False
         before = self.id if self.count else None
+        widened = False
         for place, (own, word) in enumerate(zip(self.words, words, strict=True)):
             if own != word:
+                widened = widened or own != WILDCARD
                 self.words[place] = WILDCARD
                 self.shown[place] = joined(self.shown[place], shown[place])
             elif own == WILDCARD:
@@ -113,6 +115,13 @@ class Template:
         self._line = None
         if before is not None and before != self.id:
             self.remember((before,))
+        return widened
+
+    def covers(self, other: "Template") -> bool:
+        """Whether all lines of the other are lines of this one."""
+        return len(self.words) == len(other.words) and all(
+            own in (WILDCARD, word) for own, word in zip(self.words, other.words, strict=True)
+        )
 
     def remember(self, ids: Iterable[str]) -> None:
         self.former_ids = list(dict.fromkeys([*self.former_ids, *ids]))[-_MOST_FORMER:]
@@ -153,7 +162,7 @@ class TemplateMiner:
         self,
         *,
         similarity: float = 0.7,
-        words: int = 3,
+        words: int = 4,
         depth: int = 2,
         most_alike: int = 100,
         most_templates: int = 2000,
@@ -239,7 +248,15 @@ class TemplateMiner:
                     return self._for_the_rest()
             else:
                 return self._new(tokens, merged)
-        fitting.take(tokens.words, tokens.shown)
+        if fitting.take(tokens.words, tokens.shown):
+            self._join(
+                fitting,
+                [
+                    each
+                    for each in self._led_to(keys)
+                    if each is not fitting and fitting.covers(each)
+                ],
+            )
         return fitting
 
     def _keys(self, words: list[str]) -> tuple[_Key, _Key]:
@@ -250,15 +267,18 @@ class TemplateMiner:
         begin, end = words[:depth], words[max(0, count - depth) :]
         return (count, 0, *map(_led_by, begin)), (count, 1, *map(_led_by, end))
 
+    def _led_to(self, keys: tuple[_Key, _Key]) -> list[Template]:
+        begun, ended = (self._led.get(key, ()) for key in keys)
+        known = set(map(id, begun)) if ended else ()
+        return [*begun, *(each for each in ended if id(each) not in known)]
+
     def _compare(
         self, words: list[str], weights: list[float], keys: tuple[_Key, _Key]
     ) -> _Compared:
         fitting = nearest = None
         highest = closest = -1.0
         alike: dict[tuple[int, ...], list[Template]] = {}
-        begun, ended = (self._led.get(key, ()) for key in keys)
-        known = set(map(id, begun)) if ended else ()
-        for template in (*begun, *(each for each in ended if id(each) not in known)):
+        for template in self._led_to(keys):
             score, shared, places = _likeness(template.words, words, weights)
             if score > closest:
                 nearest, closest = template, score
@@ -289,17 +309,20 @@ class TemplateMiner:
     def _new(self, tokens: Tokens, merged: list[Template]) -> Template:
         made = Template(self._made, tokens.words, tokens.separators, tokens.shown)
         self._made += 1
-        for template in merged:
-            made.take(template.words, template.shown)
-            made.count += template.count
-            made.remember((*template.former_ids, template.id))
-            template.joined = made
-            for key in template.keys:
-                self._led[key].remove(template)
+        self._join(made, merged)
         made.keys = self._keys(made.words)
         for key in made.keys:
             self._led.setdefault(key, []).append(made)
         return made
+
+    def _join(self, general: Template, merged: list[Template]) -> None:
+        for template in merged:
+            general.take(template.words, template.shown)
+            general.count += template.count
+            general.remember((*template.former_ids, template.id))
+            template.joined = general
+            for key in template.keys:
+                self._led[key].remove(template)
 
     def _for_the_rest(self) -> Template:
         if self._rest is None:
