@@ -68,6 +68,8 @@ NEARER: Final = 0.02
 COUNTED: Final = frozenset({EvidenceKind.LOG, EvidenceKind.CALL, EvidenceKind.TRACE})
 CHANCE: Final = 2.0
 """Evidence that is counted and no stronger than this says nothing."""
+CLEAR_COUNTED: Final = 4.0
+"""It is clear from so many on: of some hundred counts one is 3 off by chance, and none is 4."""
 LATENESS: Final = 0.5
 """Taken off a component that began only at the end of what is looked at; less in proportion."""
 
@@ -155,7 +157,7 @@ def _anything_clear(found: dict[str, Standing], evidence: dict[str, list[Evidenc
     return any(
         standing.trouble / size(CLEAR)
         + sum(
-            _weight(each) / _weight(replace(each, strength=CLEAR))
+            _weight(each) / _weight(replace(each, strength=_clear(each.kind)))
             for each in _strongest(evidence[name])
             if each.kind is not EvidenceKind.CHANGE
         )
@@ -212,6 +214,10 @@ def _strongest(evidence: list[Evidence]) -> list[Evidence]:
         if each.kind not in found or each.strength > found[each.kind].strength:
             found[each.kind] = each
     return list(found.values())
+
+
+def _clear(kind: EvidenceKind) -> float:
+    return CLEAR_COUNTED if kind in COUNTED else CLEAR
 
 
 def _weight(each: Evidence) -> float:
