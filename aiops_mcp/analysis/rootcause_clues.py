@@ -70,7 +70,10 @@ def _deviating(standing: Standing) -> list[ClueItem]:
         return [ClueItem(Clue.GONE)]
     told = [each for each in standing.movements if each.worse >= NOTICEABLE]
     told.sort(key=lambda each: (each is not standing.strongest, -each.worse))
-    items = [ClueItem(Clue.DEVIATES, each.signal.metric, each.fresh) for each in told]
+    items = [
+        ClueItem(Clue.DEVIATES, each.signal.metric, each.fresh, each.signal.kind.value)
+        for each in told
+    ]
     lead = standing.strongest
     if lead is not None and lead.follows >= FAITHFUL and _moved(lead):
         items.insert(1, ClueItem(Clue.MOVES_WITH_TARGET, lead.signal.metric, lead.follows))
