@@ -1,5 +1,6 @@
 """Who is confined to some clusters learns nothing of the others, whatever is asked."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,13 +21,16 @@ from aiops_mcp.settings import Settings
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 MOMENT = datetime(2026, 3, 10, 14, 30, tzinfo=UTC)
-TOKEN = "scoped-viewer-token"
+TOKEN = "scoped-operator-token"
 OWN = "prod-virginia"
+NEEDS = ("clusters:read", "metrics:")
 READING = [
     each
     for each in OPERATIONS
     if each.effect is Effect.READ and each.needs in {"clusters:read", "metrics:read"}
 ]
+
+EVERY = [each for each in OPERATIONS if each.routes and each.needs.startswith(NEEDS)]
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "query_metrics": {"query": "up"},
@@ -39,6 +43,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "find_resources": {"kind": "pods"},
     "get_alert": {"fingerprint": "00"},
     "compare_clusters": {"clusters": [OWN, "fleet-hub"]},
+    "create_silence": {"matchers": ["alertname=X"], "duration": "1h", "comment": "work"},
+    "expire_silence": {"silences": ["00000000-0000-0000-0000-000000000000"]},
 }
 SHARED = {
     "service_name": "payment",
@@ -55,9 +61,10 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
         _env_file=None,
         home=tmp_path_factory.mktemp("home"),
         demo=True,
+        allow_write=True,
         demo_incidents=("oom-loop", "cross-cluster-payment", "gpu-xid-79"),
         check_timeout=dict.fromkeys(ClusterType, 60.0),
-        api_tokens=SecretStr(f"viewer@{OWN}={TOKEN}"),
+        api_tokens=SecretStr(f"operator@{OWN}={TOKEN}"),
         rate_user_per_minute=0,
         rate_query_per_minute=0,
     )
@@ -106,9 +113,51 @@ async def test_no_other_cluster_is_named(
 ) -> None:
     answer = await ask(client, operation, arguments_of(operation, OWN))
     assert answer.status_code != 422, answer.text
-    others = [each.name for each in await app.context.registry.list(LOCAL_ADMIN)]
-    named = [name for name in others if name != OWN and f'"{name}"' in answer.text]
+    others = {each.name: each for each in await app.context.registry.list(LOCAL_ADMIN)}
+    del others[OWN]
+    known = [*others, *(str(each.id) for each in others.values())]
+    given = str(ARGUMENTS.get(operation.name))  # what one asks for oneself may be said again
+    named = [
+        name
+        for name in known
+        # Whom its own services call, such as payment.prod-frankfurt, is its own affair.
+        if name not in given and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", answer.text)
+    ]
     assert named == [], answer.text[:2000]
+
+
+async def test_hidden_clusters_are_chosen_by_no_selector(
+    app: App, client: httpx2.AsyncClient
+) -> None:
+    """Whoever asks for all hubs is told that there are none, and not that one is hidden."""
+    hidden = await app.context.registry.resolve("fleet-hub", LOCAL_ADMIN)
+    assert hidden.cluster_type is ClusterType.HUB
+    of_hidden = await client.get("/api/v1/alerts", params={"clusters": "type=HUB"})
+    of_none = await client.get("/api/v1/alerts", params={"clusters": "type=FAR_EDGE"})
+    assert of_hidden.status_code == of_none.status_code
+    assert of_hidden.text.split('"trace_id"')[0].replace("HUB", "?") == of_none.text.split(
+        '"trace_id"'
+    )[0].replace("FAR_EDGE", "?")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [each for each in EVERY if "clusters" in each.request_type.model_fields],
+    ids=lambda each: each.name,
+)
+@pytest.mark.parametrize("named", ["fleet-hub", "no-such-hub"])
+async def test_a_hidden_cluster_is_as_unknown_as_one_that_is_not_there(
+    app: App, client: httpx2.AsyncClient, operation: Operation, named: str
+) -> None:
+    hidden = await app.context.registry.resolve("fleet-hub", LOCAL_ADMIN)
+    arguments = {**arguments_of(operation, OWN), "clusters": [OWN, named]}
+    answer = await ask(client, operation, arguments)
+    assert answer.status_code == 404, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == "CLUSTER_NOT_FOUND"
+    told = error["message"].replace(named, "X")
+    assert told == "No cluster is called 'X'. List the clusters to see all 1 names."
+    assert str(hidden.id) not in answer.text
 
 
 @pytest.mark.parametrize(
