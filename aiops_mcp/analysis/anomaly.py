@@ -14,7 +14,6 @@ from aiops_mcp.analysis.anomaly_online import OnlineDetector
 from aiops_mcp.analysis.anomaly_samples import Samples, in_order
 from aiops_mcp.analysis.anomaly_verdict import Anomaly, Judged, Kind, Matrix, Vector, Verdict
 from aiops_mcp.analysis.anomaly_window import AT_ONCE, departures, expectation
-from aiops_mcp.analysis.seasons import DAY, HOUR, WEEK
 
 __all__ = ["FEWEST", "Anomaly", "Judged", "Kind", "OnlineDetector", "Verdict", "judge"]
 
@@ -22,7 +21,6 @@ FEWEST = 12
 """A series with fewer samples is too short to judge."""
 MISSING_SHARE = 0.1
 """More missing samples than this are worth a remark."""
-_REPEATS = {HOUR: "repeats hourly", DAY: "repeats daily", WEEK: "repeats weekly"}
 
 
 def judge(
@@ -78,9 +76,9 @@ def _judge_some(samples: Samples, sensitivity: float) -> list[Judged]:
         result = judged[row]
         result.score, result.expected, result.low, result.high = (of[place] for of in columns)
         result.period = float(expected.period[place])
-        result.remarks = _remarks(present[row], result.period)
+        result.remarks = _remarks(present[row])
         steps = expected.steps.get(place, [])
-        if eventful[place] or steps:
+        if eventful[place] or steps or place in expected.bends:
             course = Course(
                 values=scaled[place],
                 expected=usual[place],
@@ -90,6 +88,7 @@ def _judge_some(samples: Samples, sensitivity: float) -> list[Judged]:
                 sensitivity=sensitivity,
                 seasonal=bool(result.period),
                 steps=steps,
+                bend=expected.bends.get(place),
             )
             result.anomalies = [
                 _as_given(event, samples, float(size[place])) for event in events(course)
@@ -107,25 +106,23 @@ def _reason(count: int, flat: bool) -> str:
     if count == 0:
         return "no data"
     if count < FEWEST:
-        return f"too short to judge: {count} samples, {FEWEST} are needed"
+        return "too short to judge"
     return "flat: the value never changed" if flat else ""
 
 
-def _remarks(present: NDArray[np.bool_], period: float) -> list[str]:
-    remarks = [_REPEATS[period]] if period else []
+def _remarks(present: NDArray[np.bool_]) -> list[str]:
+    """What of the window there was nothing to judge from."""
     if present.all():
-        return remarks
+        return []
     size = len(present)
     known = np.flatnonzero(present)
     first, last = int(known[0]), int(known[-1])
-    if first > MISSING_SHARE * size:
-        remarks.append(f"begins late: nothing in the first {first / size:.0%} of the window")
-    if size - 1 - last > MISSING_SHARE * size:
-        remarks.append(f"ends early: nothing in the last {(size - 1 - last) / size:.0%}")
-    gaps = last - first + 1 - len(known)
-    if gaps > MISSING_SHARE * (last - first + 1):
-        remarks.append(f"missing data: {gaps / (last - first + 1):.0%} of the samples")
-    return remarks
+    shares = {
+        "begins late": first / size,
+        "ends early": (size - 1 - last) / size,
+        "missing data": 1 - len(known) / (last - first + 1),
+    }
+    return [remark for remark, share in shares.items() if share > MISSING_SHARE]
 
 
 def _as_given(event: Anomaly, samples: Samples, unit: float) -> Anomaly:

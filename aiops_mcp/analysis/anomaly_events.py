@@ -4,12 +4,13 @@ One event is one anomaly, however many samples it has. Nothing here computes an 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops_mcp.analysis.anomaly_bends import Bend
 from aiops_mcp.analysis.anomaly_robust import medians
 from aiops_mcp.analysis.anomaly_verdict import (
     Anomaly,
@@ -19,7 +20,7 @@ from aiops_mcp.analysis.anomaly_verdict import (
     limited,
     severity_of,
 )
-from aiops_mcp.models.anomaly import AnomalyType
+from aiops_mcp.models.anomaly import AnomalySeverity, AnomalyType
 
 JOINED_SHARE: Final = 0.01
 """Departures closer together than this share of the window are one event."""
@@ -46,19 +47,22 @@ class Course:
     sensitivity: float
     seasonal: bool
     steps: list[int]
+    bend: Bend | None = None
 
 
 def events(course: Course) -> list[Anomaly]:
     """The events of one series, oldest first; none of them overlaps another."""
-    found = _steps(course)
+    found = _steps(course) + _bent(course)
     taken = [(event.begin, event.end) for event in found]
     flat = flat_stretch(course.values)
-    if flat is not None and not _meets(flat, taken):
-        found.append(_event(course, *flat, AnomalyType.PATTERN_BREAK))
-        taken.append(flat)
+    if flat is not None and not any(
+        begin <= flat.end and flat.begin <= end for begin, end in taken
+    ):
+        found.append(_still(course, flat))
+        taken.append((flat.begin, flat.end))
     for begin, end in _runs(course.excess):
         if not any(first <= begin and end <= last for first, last in taken):
-            found.append(_event(course, begin, end, None))
+            found.append(_event(course, begin, end))
     return sorted(found, key=lambda event: (event.begin, event.end))
 
 
@@ -67,8 +71,17 @@ def stands_still(values: Matrix) -> NDArray[np.bool_]:
     return (np.diff(values, axis=1) == 0).sum(axis=1) >= FEWEST_LASTING
 
 
-def flat_stretch(values: Vector) -> tuple[int, int] | None:
-    """First and last position of the longest standstill of a series that otherwise moves."""
+@dataclass(frozen=True, slots=True)
+class FlatStretch:
+    """First and last position of a standstill; ``excess`` as of departures, 1 is the bound."""
+
+    begin: int
+    end: int
+    excess: float
+
+
+def flat_stretch(values: Vector) -> FlatStretch | None:
+    """The longest standstill of a series that otherwise moves, where chance does not explain it."""
     known: NDArray[np.int64] = np.flatnonzero(np.isfinite(values)).astype(np.int64)
     if len(known) < 2 * FEWEST_LASTING:
         return None
@@ -79,15 +92,22 @@ def flat_stretch(values: Vector) -> tuple[int, int] | None:
     longest = int(length[last])
     if longest < FEWEST_LASTING:
         return None
-    others = len(same) - longest
-    share = (int(same.sum()) - longest + 1) / (others + 1)
-    if share > MOVING or longest * math.log(share) + math.log(len(same)) > math.log(BY_CHANCE):
+    share = (int(same.sum()) - longest + 1) / (len(same) - longest + 1)
+    excess = (-longest * math.log(share) - math.log(len(same))) / -math.log(BY_CHANCE)
+    if share > MOVING or excess < 1:
         return None
-    return int(known[last + 1 - longest]), int(known[last + 1])
+    return FlatStretch(int(known[last + 1 - longest]), int(known[last + 1]), excess)
 
 
-def _meets(stretch: tuple[int, int], taken: list[tuple[int, int]]) -> bool:
-    return any(begin <= stretch[1] and stretch[0] <= end for begin, end in taken)
+def _still(course: Course, flat: FlatStretch) -> Anomaly:
+    places = (flat.begin, flat.end, flat.begin)
+    found = _anomaly(course, places, AnomalyType.PATTERN_BREAK, float(course.expected[flat.begin]))
+    confidence = max(found.confidence, event_confidence(flat.excess))
+    severity = found.severity
+    if severity is AnomalySeverity.LOW:
+        # That it stands where it usually is makes it no smaller.
+        severity = AnomalySeverity.MEDIUM
+    return replace(found, severity=severity, confidence=confidence)
 
 
 def _runs(excess: Vector) -> list[tuple[int, int]]:
@@ -100,22 +120,20 @@ def _runs(excess: Vector) -> list[tuple[int, int]]:
     return [(int(part[0]), int(part[-1])) for part in np.split(out, cuts)]
 
 
-def _event(course: Course, begin: int, end: int, kind: AnomalyType | None) -> Anomaly:
+def _event(course: Course, begin: int, end: int) -> Anomaly:
     away = course.values - course.expected
-    if kind is None:
-        begin, end = _trimmed(away, begin, end)
+    begin, end = _trimmed(away, begin, end)
     inside = away[begin : end + 1]
     peak = begin + int(np.nanargmax(np.abs(inside)))
-    if kind is None:
-        lasting = max(FEWEST_LASTING, round(LASTING_SHARE * len(away)))
-        notable = 2 * course.sensitivity * course.scatter
-        torn = np.nanmax(inside) > notable and np.nanmin(inside) < -notable
-        if end - begin + 1 >= FEWEST_LASTING and torn:
-            kind = AnomalyType.PATTERN_BREAK
-        elif end - begin + 1 >= lasting:
-            kind = AnomalyType.PATTERN_BREAK if course.seasonal else AnomalyType.TREND_CHANGE
-        else:
-            kind = AnomalyType.SPIKE if away[peak] > 0 else AnomalyType.DROP
+    lasting = max(FEWEST_LASTING, round(LASTING_SHARE * len(away)))
+    notable = 2 * course.sensitivity * course.scatter
+    torn = np.nanmax(inside) > notable and np.nanmin(inside) < -notable
+    if end - begin + 1 >= FEWEST_LASTING and torn:
+        kind = AnomalyType.PATTERN_BREAK
+    elif end - begin + 1 >= lasting:
+        kind = AnomalyType.PATTERN_BREAK if course.seasonal else AnomalyType.TREND_CHANGE
+    else:
+        kind = AnomalyType.SPIKE if away[peak] > 0 else AnomalyType.DROP
     return _anomaly(course, (begin, end, peak), kind, float(course.expected[peak]))
 
 
@@ -174,6 +192,20 @@ def _steps(course: Course) -> list[Anomaly]:
             _anomaly(course, (begin, end, peak), AnomalyType.TREND_CHANGE, before + pattern)
         )
     return found
+
+
+def _bent(course: Course) -> list[Anomaly]:
+    """The other line that the series has followed since the bend, where it has led far enough."""
+    bend = course.bend
+    if bend is None:
+        return []
+    away = np.where(np.isfinite(course.values), np.abs(bend.fitted - bend.before), -1.0)
+    peak = int(away.argmax())
+    if away[peak] < 2 * course.sensitivity * course.scatter:
+        return []
+    expected = float(bend.before[peak] + course.expected[peak] - course.level[peak])
+    places = (bend.index, len(away) - 1, peak)
+    return [_anomaly(course, places, AnomalyType.TREND_CHANGE, expected)]
 
 
 def _sudden(course: Course, begin: int, jump: float) -> bool:

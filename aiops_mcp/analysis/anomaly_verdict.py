@@ -108,5 +108,9 @@ def confidence_of(surprise: float) -> float:
 
 
 def event_confidence(excess: float) -> float:
-    """The same for an event of a finished window, by how many times it passed its bound."""
-    return 1 / (1 + math.exp(1.0 - 1.0 * math.log2(max(excess, 1.0))))
+    """The same for an event of a finished window, by how many times it passed its bound.
+
+    Over 905 events of weeks of the same series (21 % true at the bound, 41 % at 4 to 8 times it,
+    56 % at 8 to 16 times).
+    """
+    return 1 / (1 + math.exp(1.3 - 0.35 * math.log2(max(excess, 1.0))))

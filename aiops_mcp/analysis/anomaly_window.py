@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from aiops_mcp.analysis.anomaly_bends import Bend, bends
 from aiops_mcp.analysis.anomaly_robust import SCATTER, medians, quantiles
 from aiops_mcp.analysis.anomaly_verdict import Matrix, Vector
 from aiops_mcp.analysis.changepoints import level_edges
@@ -36,13 +37,15 @@ AT_ONCE: Final = 250
 class Expected:
     """Per series: ``level`` and ``pattern`` (series x samples), its period (0 is none), its steps.
 
-    ``steps[row]`` are the positions at which a new level begins.
+    ``steps[row]`` are the positions at which a new level begins; ``bends[row]`` is the one at which
+    a line turns into another.
     """
 
     level: Matrix
     pattern: Matrix
     period: Vector
     steps: dict[int, list[int]]
+    bends: dict[int, Bend]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,13 @@ def expectation(times: Vector, values: Matrix) -> Expected:
     for row, edges in steps.items():
         for begin, end in zip([0, *edges], [*edges, values.shape[1]], strict=True):
             level[row, begin:end] = medians(rest[row : row + 1, begin:end])[0]
-    return Expected(level, pattern, period, steps)
+    turned: dict[int, Bend] = {}
+    for row, bend in bends(rest).items():
+        if _error(rest[row] - bend.fitted) < _error(rest[row] - level[row]):
+            turned[row] = bend
+            level[row] = bend.fitted
+            steps.pop(row, None)
+    return Expected(level, pattern, period, steps, turned)
 
 
 def departures(values: Matrix, expected: Expected, *, sensitivity: float) -> Departures:
@@ -97,6 +106,10 @@ def departures(values: Matrix, expected: Expected, *, sensitivity: float) -> Dep
             limit *= sensitivity / DEFAULT_SENSITIVITY
             np.fmax(excess, mean / limit[:, None], out=excess)
     return Departures(away, scatter, np.where(np.isfinite(away), excess, 0.0))
+
+
+def _error(apart: Vector) -> float:
+    return float(medians(np.abs(apart)[None, :])[0])
 
 
 def running_mean(values: Matrix, length: int) -> Matrix:

@@ -64,7 +64,7 @@ def level_edges(values: Matrix) -> dict[int, list[int]]:
     """For each row (series x samples, NaN where missing) that changes its level: where it does."""
     size = values.shape[1]
     block = max(size // BLOCKS, 1)
-    means = _block_means(values, block)
+    means = block_means(values, block)
     hits: dict[int, list[tuple[int, float, int, int, int]]] = {}
     length = means.shape[1]
     while length >= MIN_POINTS:
@@ -101,7 +101,8 @@ def _searched(means: Matrix, length: int) -> list[tuple[int, int, int, float]]:
     ]
 
 
-def _block_means(values: Matrix, block: int) -> Matrix:
+def block_means(values: Matrix, block: int) -> Matrix:
+    """The mean of each ``block`` samples; NaN where all of them are missing. A rest is left out."""
     if block == 1:
         return values
     whole = values[:, : values.shape[1] // block * block].reshape(len(values), -1, block)
