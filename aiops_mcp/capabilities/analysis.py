@@ -12,6 +12,5 @@ from aiops_mcp.operation import Capability
 
 analysis = Capability("analysis", "What is unusual, what changed, what caused it, what runs out.")
 
-Window = Duration
-"""How far back; its default and its name say so to a model."""
+Window = Annotated[Duration, Field(description="Lookback")]
 Step = Annotated[Duration | None, Field(description="Default fits the window")]

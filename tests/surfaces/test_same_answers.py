@@ -82,6 +82,9 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("search_traces", {"service_name": "pay*", "tags": {"status": "error"}, "limit": 3}),
     ("search_traces", {"service_name": "paiment"}),
     ("get_trace", {"trace_id": "050d60335ca53d3949f480c3aecde140"}),
+    ("detect_anomalies", {"clusters": ["fleet-hub"], "window": "1h"}),
+    ("find_changes", {"query": "sum by (service) (rate(http_requests_total[5m]))"}),
+    ("forecast", {"clusters": ["stage-singapore"], "horizon": "52w"}),
 ]
 
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
@@ -103,6 +106,18 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         {"query": "up", "start_time": "-1h", "end_time": "-2h"},
         "VALIDATION_FAILED",
         "The range ends before it starts. Swap start_time and end_time.",
+    ),
+    (
+        "detect_anomalies",
+        {"window": "10m"},
+        "VALIDATION_FAILED",
+        "11 samples are too few to know what is usual. Take a window of at least 30 steps",
+    ),
+    (
+        "forecast",
+        {"query": "up"},
+        "VALIDATION_FAILED",
+        "A query needs the threshold that it will reach. Add threshold,",
     ),
     ("list_alerts", {"severty": "CRITICAL"}, "VALIDATION_FAILED", "id you mean severity?"),
 ]
