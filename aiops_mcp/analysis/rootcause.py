@@ -6,20 +6,26 @@ say of it (``rootcause_blame``), and what was seen besides metrics is added. The
 where the target is as ever, or nothing is far enough from normal.
 """
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from aiops_mcp.analysis.rootcause_blame import Standing, size, standings
-from aiops_mcp.analysis.rootcause_clues import CLOCKS_SECONDS, cause_of
+from aiops_mcp.analysis.rootcause_clues import cause_of
 from aiops_mcp.analysis.rootcause_deviation import (
     Movement,
     has_ended,
     look_back,
     movement,
     tidy,
+)
+from aiops_mcp.analysis.rootcause_evidence import (
+    CLEAR,
+    CLOCKS_SECONDS,
+    by_component,
+    said,
+    share_of_clear,
 )
 from aiops_mcp.analysis.rootcause_graph import Dependencies
 from aiops_mcp.analysis.rootcause_problem import (
@@ -57,19 +63,11 @@ __all__ = [
     "rank_causes",
 ]
 
-CLEAR: Final = 5.0
-"""Where no target is named, something must be as many robust deviations off: among hundreds of
-signals some are always 3 off."""
 OUT_OF_REACH: Final = 0.5
 """Share that is left of the score of a component that the target does not depend on, as far as the
 graph knows."""
 NEARER: Final = 0.02
 """Taken off for each edge between the target and a cause: it decides between equals."""
-COUNTED: Final = frozenset({EvidenceKind.LOG, EvidenceKind.CALL, EvidenceKind.TRACE})
-CHANCE: Final = 2.0
-"""Evidence that is counted and no stronger than this says nothing."""
-CLEAR_COUNTED: Final = 4.0
-"""It is clear from so many on: of some hundred counts one is 3 off by chance, and none is 4."""
 LATENESS: Final = 0.5
 """Taken off a component that began only at the end of what is looked at; less in proportion."""
 
@@ -88,7 +86,7 @@ def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
             return Ranking((), f"the target is as ever: as bad {share:.0%} of the time before")
     graph = Dependencies(problem.edges)
     found = _standings(problem, graph, target)
-    evidence = _by_component(problem)
+    evidence = by_component(problem.evidence)
     for name in evidence:
         found.setdefault(name, Standing(name))
     if target is None and not _anything_clear(found, evidence):
@@ -145,23 +143,9 @@ def _end(problem: Problem) -> float:
     return max(ends, default=problem.when)
 
 
-def _by_component(problem: Problem) -> defaultdict[str, list[Evidence]]:
-    found: defaultdict[str, list[Evidence]] = defaultdict(list)
-    for each in problem.evidence:
-        found[each.component].append(each)
-    return found
-
-
 def _anything_clear(found: dict[str, Standing], evidence: dict[str, list[Evidence]]) -> bool:
-    """A change is no trouble by itself; everything else may be."""
     return any(
-        standing.trouble / size(CLEAR)
-        + sum(
-            _weight(each) / _weight(replace(each, strength=_clear(each.kind)))
-            for each in _strongest(evidence[name])
-            if each.kind is not EvidenceKind.CHANGE
-        )
-        >= 1.0
+        standing.trouble / size(CLEAR) + share_of_clear(evidence.get(name, [])) >= 1.0
         for name, standing in found.items()
     )
 
@@ -196,41 +180,9 @@ def _score(
     if lead is not None and lead.began is not None and first is not None and end > first:
         late = max(0.0, lead.began - first - CLOCKS_SECONDS)
         score = max(0.0, score - LATENESS * min(1.0, late / (end - first)))
-    causing = [
-        each for each in evidence if each.kind is not EvidenceKind.CHANGE or not _after(each, first)
-    ]
-    score += sum(_weight(each) for each in _strongest(causing))
+    score += said(evidence, first)
     if near is None:
         return score
     if standing.component not in near:
         return score * OUT_OF_REACH
     return score - NEARER * near[standing.component]
-
-
-def _strongest(evidence: list[Evidence]) -> list[Evidence]:
-    """Kinds add up, but of each kind only its strongest."""
-    found: dict[EvidenceKind, Evidence] = {}
-    for each in evidence:
-        if each.kind not in found or each.strength > found[each.kind].strength:
-            found[each.kind] = each
-    return list(found.values())
-
-
-def _clear(kind: EvidenceKind) -> float:
-    return CLEAR_COUNTED if kind in COUNTED else CLEAR
-
-
-def _weight(each: Evidence) -> float:
-    """What one item adds to a score, which counts how surprising things are.
-
-    A signal is some hundred deviations off now and then, so its surprise is the logarithm (as if
-    one in so many were); logs and calls are counted, and surprise as normal deviations do.
-    """
-    if each.kind not in COUNTED:
-        return size(each.strength)
-    return max(0.0, each.strength**2 - CHANCE**2) / 2.0
-
-
-def _after(change: Evidence, first: float | None) -> bool:
-    """Whether it came after what it would have caused."""
-    return first is not None and change.began is not None and change.began > first + CLOCKS_SECONDS

@@ -7,6 +7,7 @@ import numpy as np
 
 from aiops_mcp.analysis.rootcause_blame import NOTICEABLE, Standing, size
 from aiops_mcp.analysis.rootcause_deviation import Movement
+from aiops_mcp.analysis.rootcause_evidence import CLOCKS_SECONDS, came_after
 from aiops_mcp.analysis.rootcause_graph import Dependencies
 from aiops_mcp.analysis.rootcause_problem import Cause, Clue, ClueItem, Evidence, EvidenceKind
 
@@ -14,9 +15,6 @@ MOST_METRICS: Final = 4
 """Of the metrics that deviate the strongest are shown."""
 FAITHFUL: Final = 0.8
 """A correlation worth showing."""
-CLOCKS_SECONDS: Final = 60.0
-"""Clocks of two sources differ by up to so much."""
-
 _UNSOUGHT: Final = (
     (frozenset({EvidenceKind.LOG}), Clue.NO_LOGS),
     (frozenset({EvidenceKind.CALL, EvidenceKind.TRACE}), Clue.NO_CALLS),
@@ -42,7 +40,9 @@ def cause_of(
     if late is not None and late <= CLOCKS_SECONDS:
         speaks.append(ClueItem(Clue.EARLY, amount=max(0.0, late)))
     speaks += [
-        ClueItem(Clue(each.kind.value), each.name, each.strength, each.text) for each in evidence
+        ClueItem(Clue(each.kind.value), each.name, each.strength, each.text)
+        for each in evidence
+        if not came_after(each, first)
     ]
     return Cause(
         component=standing.component,
@@ -50,7 +50,14 @@ def cause_of(
         score=score,
         began=began,
         evidence_for=tuple(speaks),
-        evidence_against=tuple(_against(standing, near, late)),
+        evidence_against=(
+            *_against(standing, near, late),
+            *(
+                ClueItem(Clue.TOO_LATE, each.name, (each.began or 0.0) - (first or 0.0), each.text)
+                for each in evidence
+                if came_after(each, first)
+            ),
+        ),
         missing=tuple(_missing(standing, graph, sought)),
     )
 

@@ -34,6 +34,10 @@ MIN_STRETCHES: Final = 5
 """Fewer disjoint stretches do not tell how far it wanders."""
 STEADY_SHARE: Final = 0.8
 """Walking back stops where fewer of the values than this are on the incident's side."""
+LARGEST: Final = 1e100
+"""Values beyond are taken for this."""
+FARTHEST: Final = 1e6
+"""And so many deviations are as many as there can be."""
 MIN_REGULAR: Final = 10
 """A series of fewer samples has no rhythm that could stop."""
 IRREGULAR: Final = 0.05
@@ -110,7 +114,8 @@ def tidy(signal: Signal) -> Signal:
     if (np.diff(times) < 0).any():
         order = np.argsort(times, kind="stable")
         times, values = times[order], values[order]
-    return replace(signal, times=times, values=values)
+    # squares of what is clipped are still finite
+    return replace(signal, times=times, values=np.clip(values, -LARGEST, LARGEST))
 
 
 def normal_of(values: Vector) -> tuple[float, float]:
@@ -148,6 +153,7 @@ def movement(signal: Signal, when: float, back: float) -> Movement | None:
     unit = max(scatter, wandered, _smallest(signal.kind, level))
     deviation = (reached - level) / unit if unit > 0.0 else _from_nothing(before, reached)
     recent = values[trusted : start if start > trusted else first_after]
+    deviation = min(FARTHEST, max(-FARTHEST, deviation))
     growth = (reached - level) / abs(level) if level else float(np.sign(reached))
     return Movement(
         signal=signal,

@@ -122,6 +122,7 @@ class Clue(StrEnum):
     EARLY = "began first"
     LATE = "began later than others"
     OLD = "was so before"
+    TOO_LATE = "a change after it began"
     UPSTREAM = "the target depends on it"
     UNRELATED = "the target does not depend on it"
     UNEXPLAINED = "its own dependencies are well"
@@ -147,7 +148,8 @@ class Clue(StrEnum):
 class ClueItem:
     """One item: what it says, about which metric or component, how much, and in words if any.
 
-    ``amount`` is in robust deviations (signed where a metric deviates), seconds (late), edges
+    ``amount`` is in robust deviations (signed where a metric deviates), seconds (early, late, too
+    late), edges
     (upstream) or a correlation (moves with the target), as ``clue`` says.
     """
 
