@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from aiops_mcp.analysis.series import LevelShifts, level_shifts
+from aiops_mcp.analysis.series import STEP_SIGNIFICANCE, LevelShifts, level_shifts
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -28,6 +28,7 @@ CLEAR: Final = 4.5
 series at ten lags the strongest is about 4 off by chance."""
 CLOSE_SECONDS: Final = 120.0
 """Gap of two onsets at which closeness has fallen to a third."""
+LEAST_SCORE: Final = 0.1
 _CHUNK: Final = 256
 """Rows at a time: what is made of them stays in the cache."""
 
@@ -74,22 +75,29 @@ def what_else_moved(
         return []
     step = float(np.median(np.diff(times)))
     reach = max(0, min(int(max_lag / step) if step > 0 else 0, len(times) - FEWEST))
-    given = np.where(np.isfinite(of), of, np.nan)[None, :]
+    given = _scaled(of[None, :])
     shift = level_shifts(given)
     found: list[Moved] = []
     for begin in range(0, len(values), _CHUNK):
-        part = values[begin : begin + _CHUNK]
-        part = np.where(np.isfinite(part), part, np.nan)
+        part = _scaled(values[begin : begin + _CHUNK])
         shape = _shape(_scaled_differences(part), _scaled_differences(given)[0], reach)
-        found += _moved(begin, shape, _gaps(level_shifts(part), shift, times), step)
+        found += _moved(begin, shape, level_shifts(part), shift, times)
     found.sort(key=lambda each: (-each.score, each.index))
     return found[:most]
 
 
-def _moved(begin: int, shape: _Shape, gaps: Vector, step: float) -> Iterator[Moved]:
-    together = np.where(np.isfinite(gaps), np.exp(-np.abs(gaps) / CLOSE_SECONDS), 0.0)
+def _moved(
+    begin: int, shape: _Shape, shifts: LevelShifts, given: LevelShifts, times: Vector
+) -> Iterator[Moved]:
+    step = float(np.median(np.diff(times)))
+    gaps = _gaps(shifts, given, times)
+    # A step that is barely one may come at any time by chance.
+    certain = 1.0 - STEP_SIGNIFICANCE / np.maximum(shifts.strength, STEP_SIGNIFICANCE)
+    together = np.where(
+        np.isfinite(gaps), certain * np.exp(-np.abs(np.nan_to_num(gaps)) / CLOSE_SECONDS), 0.0
+    )
     scores = 1.0 - (1.0 - np.abs(shape.correlation)) * (1.0 - together)
-    for row in np.flatnonzero(scores > 0.1):
+    for row in np.flatnonzero(scores > LEAST_SCORE):
         gap = float(gaps[row])
         yield Moved(
             begin + int(row),
@@ -98,6 +106,13 @@ def _moved(begin: int, shape: _Shape, gaps: Vector, step: float) -> Iterator[Mov
             float(shape.lag[row]) * step,
             gap if np.isfinite(gap) else None,
         )
+
+
+def _scaled(values: Matrix) -> Matrix:
+    """Values in -1..1, so that no square of them overflows; NaN where not finite."""
+    finite = np.isfinite(values)
+    size = np.where(finite, np.abs(values), 0.0).max(axis=1, keepdims=True, initial=0.0)
+    return np.where(finite, np.where(finite, values, 0.0) / np.where(size > 0.0, size, 1.0), np.nan)
 
 
 def _scaled_differences(values: Matrix) -> Matrix:

@@ -80,7 +80,7 @@ class Reason(NamedTuple):
 def shared(
     observations: Sequence[Observation], times: Sequence[float], distances: Distances
 ) -> dict[Pair, list[Reason]]:
-    """By pair of places (the lower first) what they share; who has no finite time shares nothing."""
+    """By pair of places (the lower first) what they share: nothing where a time is not finite."""
     usable = [index for index, time in enumerate(times) if math.isfinite(time)]
     by_component: dict[str, list[int]] = defaultdict(list)
     for index in usable:
