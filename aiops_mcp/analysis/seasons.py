@@ -110,7 +110,7 @@ def usual_pattern(times: Vector, values: Matrix) -> tuple[Matrix, Vector]:
             continue
         cycle = ((times - times[0]) // length).astype(np.int64)
         place = ((times % length) * (bins / length)).astype(np.int64)
-        around = _around_cycles(values, cycle)
+        around = _around_cycles(times, values, cycle)
         left = _left_out(around, place, bins)
         taken = np.flatnonzero(left < best)
         if taken.size:
@@ -120,14 +120,20 @@ def usual_pattern(times: Vector, values: Matrix) -> tuple[Matrix, Vector]:
     return pattern, period
 
 
-def _around_cycles(values: Matrix, cycle: NDArray[np.int64]) -> Matrix:
-    """Values less the median of their own cycle, so that a change of level is no season."""
-    around = np.empty_like(values)
+def _around_cycles(times: Vector, values: Matrix, cycle: NDArray[np.int64]) -> Matrix:
+    """Values less the trend from cycle to cycle, and less the median of their own cycle.
+
+    So neither a trend nor a change of level is a season.
+    """
     edges = np.flatnonzero(np.diff(cycle)) + 1
-    for part in np.split(np.arange(len(cycle)), edges):
-        inside = slice(part[0], part[-1] + 1)
-        around[:, inside] = values[:, inside] - medians(values[:, inside])[:, None]
-    return around
+    parts = [slice(part[0], part[-1] + 1) for part in np.split(np.arange(len(cycle)), edges)]
+    levels = np.stack([medians(values[:, part]) for part in parts], axis=1)
+    centres = np.array([times[part].mean() for part in parts])
+    slope = medians(np.diff(levels, axis=1) / np.diff(centres))
+    tilted = values - np.nan_to_num(slope)[:, None] * (times - times[0])
+    for part in parts:
+        tilted[:, part] -= medians(tilted[:, part])[:, None]
+    return tilted
 
 
 def _left_out(around: Matrix, place: NDArray[np.int64], bins: int) -> Vector:
