@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2s
+from operator import ne
 
 from aiops_mcp.analysis.logpatterns_tokens import (
     Tokens,
@@ -45,11 +46,15 @@ _LONGEST = 4000
 _SOFT = 0.3
 """How much a name with digits or dots counts beside a plain word."""
 
+_NOTHING = 1e-9
+
 _SHARED = 2
 """So many plain words in common, and one place that differs, make templates alike."""
 
 _MOST_REPEATED = 10_000
 _LONGEST_REPEATED = 400
+_LONGEST_KNOWN = 2000
+_LONGEST_JUDGED = 200
 _MOST_FORMER = 16
 
 
@@ -99,19 +104,18 @@ class Template:
             found = found.joined
         return found
 
-    def take(self, words: list[str], shown: list[str]) -> bool:
+    def take(self, other: "Tokens | Template") -> bool:
         """Become as general as to fit these tokens too; whether a word became a value by that."""
-        if words == self.words and shown == self.shown:
-            return False
         before = self.id if self.count else None
         widened = False
-        for place, (own, word) in enumerate(zip(self.words, words, strict=True)):
-            if own != word:
-                widened = widened or own != WILDCARD
+        for place, (own, word) in enumerate(zip(self.words, other.words, strict=True)):
+            if own == WILDCARD == word or own != word:
+                widened = widened or own not in (WILDCARD, word)
                 self.words[place] = WILDCARD
-                self.shown[place] = joined(self.shown[place], shown[place])
-            elif own == WILDCARD:
-                self.shown[place] = joined(self.shown[place], shown[place])
+                self.shown[place] = joined(self.shown[place], other.shown[place])
+        # What stands between words may differ; the shorter of two says least.
+        pairs = zip(self.separators, other.separators, strict=True)
+        self.separators = [min(pair, key=_brevity) for pair in pairs]
         self._line = None
         if before is not None and before != self.id:
             self.remember((before,))
@@ -125,6 +129,10 @@ class Template:
 
     def remember(self, ids: Iterable[str]) -> None:
         self.former_ids = list(dict.fromkeys([*self.former_ids, *ids]))[-_MOST_FORMER:]
+
+
+def _brevity(separator: str) -> tuple[int, str]:
+    return len(separator), separator
 
 
 def template_id(text: str) -> str:
@@ -164,7 +172,7 @@ class TemplateMiner:
         similarity: float = 0.7,
         words: int = 4,
         depth: int = 2,
-        most_alike: int = 100,
+        most_alike: int = 200,
         most_templates: int = 2000,
     ) -> None:
         self._similarity = similarity
@@ -207,9 +215,10 @@ class TemplateMiner:
         found = self._known.get(masked)
         if found is None:
             found = self._sorted_in(tokens_of(masked))
-            if len(self._known) >= 4 * self._most:
-                self._known.clear()
-            self._known[masked] = found
+            if len(line) <= _LONGEST_KNOWN:
+                if len(self._known) >= 4 * self._most:
+                    self._known.clear()
+                self._known[masked] = found
         # A shape knows no digits: it cannot stand for words that keep theirs.
         if len(line) <= _LONGEST_REPEATED and not has_digit("".join(masked)):
             if len(self._shapes) >= _MOST_REPEATED:
@@ -224,8 +233,7 @@ class TemplateMiner:
         if known is not None:
             return known.now()
         tokens = tokens_of(masked)
-        weights = [_weight(word) for word in tokens.words]
-        return self._compare(tokens.words, weights, self._keys(tokens.words)).fitting
+        return self._compare(tokens.words, self._keys(tokens.words)).fitting
 
     def templates(self) -> list[Template]:
         """All there are now, the most frequent first."""
@@ -235,9 +243,8 @@ class TemplateMiner:
         return sorted(found.values(), key=lambda each: (-each.count, each.number))
 
     def _sorted_in(self, tokens: Tokens) -> Template:
-        weights = [_weight(word) for word in tokens.words]
         keys = self._keys(tokens.words)
-        compared = self._compare(tokens.words, weights, keys)
+        compared = self._compare(tokens.words, keys)
         fitting = compared.fitting
         if fitting is None:
             merged = self._merged(tokens.words, compared.alike)
@@ -248,7 +255,7 @@ class TemplateMiner:
                     return self._for_the_rest()
             else:
                 return self._new(tokens, merged)
-        if fitting.take(tokens.words, tokens.shown):
+        if fitting.take(tokens):
             self._join(
                 fitting,
                 [
@@ -272,14 +279,13 @@ class TemplateMiner:
         known = set(map(id, begun)) if ended else ()
         return [*begun, *(each for each in ended if id(each) not in known)]
 
-    def _compare(
-        self, words: list[str], weights: list[float], keys: tuple[_Key, _Key]
-    ) -> _Compared:
+    def _compare(self, words: list[str], keys: tuple[_Key, _Key]) -> _Compared:
+        line = _weighed(words)
         fitting = nearest = None
         highest = closest = -1.0
         alike: dict[tuple[int, ...], list[Template]] = {}
         for template in self._led_to(keys):
-            score, shared, places = _likeness(template.words, words, weights)
+            score, shared, places = _likeness(template.words, line)
             if score > closest:
                 nearest, closest = template, score
             if not places:
@@ -317,7 +323,7 @@ class TemplateMiner:
 
     def _join(self, general: Template, merged: list[Template]) -> None:
         for template in merged:
-            general.take(template.words, template.shown)
+            general.take(template)
             general.count += template.count
             general.remember((*template.former_ids, template.id))
             template.joined = general
@@ -335,9 +341,13 @@ def _led_by(word: str) -> str:
     return word if _weight(word) == 1.0 else WILDCARD
 
 
-@lru_cache(10_000)
 def _weight(word: str) -> float:
     """1 for a plain word, less for what looks like a name, 0 for a value."""
+    return _judged_weight(word) if len(word) <= _LONGEST_JUDGED else 1.0
+
+
+@lru_cache(10_000)
+def _judged_weight(word: str) -> float:
     if word == WILDCARD:
         return 0.0
     if _DIGIT.search(word) or (("." in word or "/" in word) and _DOTTED.fullmatch(word)):
@@ -345,28 +355,43 @@ def _weight(word: str) -> float:
     return 1.0
 
 
-def _likeness(
-    own: list[str], words: list[str], weights: list[float]
-) -> tuple[float, int, tuple[int, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The words of a line, what each counts, all together, and how many are plain words."""
+
+    words: list[str]
+    weights: list[float]
+    total: float
+    plain: int
+
+
+def _weighed(words: list[str]) -> _Weighed:
+    weights = [_weight(word) for word in words]
+    return _Weighed(words, weights, sum(weights), weights.count(1.0))
+
+
+def _likeness(own: list[str], line: _Weighed) -> tuple[float, int, tuple[int, ...]]:
     """The share of tokens that are the same, by weight; how many plain ones; where words differ.
 
     Places that are known to vary count neither way. A name beside a plain word differs as words
     do: one place holds one kind of thing.
     """
-    same = total = 0.0
-    shared = 0
+    same = total = line.total
+    shared = line.plain
     places: list[int] = []
-    for place, (mine, word, weight) in enumerate(zip(own, words, weights, strict=True)):
-        if mine == word:
-            same += weight
-            total += weight
-            shared += weight == 1.0
-        elif mine != WILDCARD:
-            usual = _weight(mine)
-            total += max(weight, usual)
-            if weight == 1.0 or (weight and usual == 1.0):
-                places.append(place)
-    if not total:
+    differing = [place for place, differs in enumerate(map(ne, own, line.words)) if differs]
+    for place in differing:
+        mine, weight = own[place], line.weights[place]
+        same -= weight
+        shared -= weight == 1.0
+        if mine == WILDCARD:
+            total -= weight
+            continue
+        usual = _weight(mine)
+        total += max(0.0, usual - weight)
+        if weight == 1.0 or (weight and usual == 1.0):
+            places.append(place)
+    if total < _NOTHING:
         # Nothing to compare: a template of values alone is for lines of values alone.
-        return (0.0 if 1.0 in weights else 1.0), shared, tuple(places)
+        return (0.0 if line.plain else 1.0), shared, tuple(places)
     return same / total, shared, tuple(places)

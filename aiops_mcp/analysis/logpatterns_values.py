@@ -49,32 +49,32 @@ _MORE: Final = rf"[.]*[^{SEPARATORS}.!?]"
 # No alternative can match one text in two ways, and most begin where a piece begins: linear.
 _VALUE: Final = re.compile(
     rf"""
-    (?P<any><\*>)
-  | {_EDGE}{_URL}
-  | {_EDGE}(?P<uuid>{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})(?!\w)
-  | {_EDGE}(?P<time>\d{{4}}[-/]\d\d?[-/]\d\d?(?:[T:_]\d\d?[:,]\d\d[:,]\d\d(?:[.,]\d+)?)?
-        (?:Z|[+-]\d\d:?\d\d)?(?![\w/])
-      | \d{{1,2}}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?![\w:]))
-  | {_EDGE}/?(?P<ip>(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?:/\d{{1,2}})?)(?![\w.-]*\w)
-  | {_EDGE}(?P<ip6>(?:{_HEX}{{0,4}}:){{3,15}}{_HEX}{{1,4}}(?:%\w+)?)(?![\w:])
-  | {_EDGE}(?P<host>(?:[\w-]+\.)+[A-Za-z][\w-]*+)(?=:\d+(?![\w.]))
-  | {_EDGE}{_PATH}
-  | {_EDGE}(?P<hex>0[xX]{_HEX}++|(?=\d*[a-fA-F]){_HEX}{{8,}}+)(?!{_PIECE})
-  | {_EDGE}[~]?(?P<bytes>[-+]?\d+(?:\.\d+)?{_BYTE_UNIT})(?!\w)
-  | {_EDGE}[~]?(?P<duration>[-+]?\d+(?:\.\d+)?{_TIME_UNIT}(?:\d+{_TIME_UNIT})*)(?!\w)
-  | {_EDGE}[~]?(?P<number>[-+]?\d+(?:[.,]\d+)*+(?:[eE][-+]?\d+)?%?)(?!{_MORE})
-  | {_EDGE}(?P<name>[^\d{SEPARATORS}]*+\d{_PIECE}*)(?<![.!?])
-  | {_EDGE}(?P<word>(?i:true|false|null|nil|none))(?!{_PIECE})
+    (?P<any><\*>) | {_EDGE}(?:
+    {_URL}
+  | (?P<uuid>{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}})(?!{_MORE})
+  | (?P<time>\d{{4}}[-/]\d\d?[-/]\d\d?(?:[T:_-]\d\d?[:.,]\d\d[:.,]\d\d(?:[.,]\d+)?)?
+        (?:Z|[+-]\d\d:?\d\d)?(?!{_MORE})
+      | \d{{1,2}}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?(?!{_MORE}|:\w))
+  | /?(?P<ip>(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?:/\d{{1,2}})?)(?!{_MORE})
+  | (?P<ip6>(?:{_HEX}{{0,4}}:){{3,15}}{_HEX}{{1,4}}(?:%\w+)?)(?!{_MORE}|:)
+  | (?P<host>(?:[\w-]+\.)+[A-Za-z][\w-]*+)(?=:\d+(?!{_MORE}))
+  | {_PATH}
+  | (?P<hex>0[xX]{_HEX}++|(?=\d*[a-fA-F]){_HEX}{{8,}}+)(?!{_PIECE})
+  | [~]?(?P<bytes>[-+]?\d+(?:\.\d+)?{_BYTE_UNIT})(?!{_MORE})
+  | [~]?(?P<duration>[-+]?\d+(?:\.\d+)?{_TIME_UNIT}(?:\d+{_TIME_UNIT})*)(?!{_MORE})
+  | [~]?(?P<number>[-+]?\d+(?:[.,]\d+)*+(?:[eE][-+]?\d+)?%?)(?!{_MORE})
+  | (?P<name>[^\d{SEPARATORS}]*+\d{_PIECE}*)(?<![.!?])
+  | (?P<word>(?i:true|false|null|nil|none))(?!{_PIECE}))
     """,
     re.VERBOSE,
 )
 _VALUE_WITHOUT_DIGITS: Final = re.compile(
     rf"""
-    (?P<any><\*>)
-  | {_EDGE}{_URL}
-  | {_EDGE}{_PATH}
-  | {_EDGE}(?P<hex>[a-fA-F]{{8,}}+|[a-fA-F]{{2}}(?::[a-fA-F]{{2}}){{5,}}+)(?!{_PIECE})
-  | {_EDGE}(?P<word>(?i:true|false|null|nil|none))(?!{_PIECE})
+    (?P<any><\*>) | {_EDGE}(?:
+    {_URL}
+  | {_PATH}
+  | (?P<hex>[a-fA-F]{{8,}}+|[a-fA-F]{{2}}(?::[a-fA-F]{{2}}){{5,}}+)(?!{_PIECE})
+  | (?P<word>(?i:true|false|null|nil|none))(?!{_PIECE}))
     """,
     re.VERBOSE,
 )
@@ -94,6 +94,7 @@ _GROUPS: Final = {
     "word": ValueType.WORD,
     "any": ValueType.WORD,
 }
+_LETTERS_OF_A_VALUE: Final = re.compile(r"(?i:[a-f]{8,}+|true|false|null|nil|none)")
 _HEX_WORD: Final = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{8,}+")
 _HEX_MARK: Final = MARKS[ValueType.HEX]
 _ONE_DIGIT: Final = re.compile(r"[^\W\d_][^\d]*\d[^\d]*")
@@ -151,22 +152,27 @@ class Masks(dict[str, str]):
         self._shapes: dict[bytes, str] = {}
 
     def __missing__(self, word: str) -> str:
+        if word.isalpha() and not _LETTERS_OF_A_VALUE.fullmatch(word):
+            self._keep(word, word)
+            return word
         if _HEX_WORD.fullmatch(word):
             return _HEX_MARK  # Such ids seldom come again, and each has another shape.
         shape = shape_of(word)
         masked = self._shapes.get(shape)
         if masked is None:
             masked = mask_word(word)
-            if len(word) > _LONGEST_WORD:
-                return masked
-            if not has_digit(masked):
+            if len(word) <= _LONGEST_WORD and not has_digit(masked):
                 if len(self._shapes) >= _MOST_WORDS:
                     self._shapes.clear()
                 self._shapes[shape] = masked
-        if len(self) >= _MOST_WORDS:
-            self.clear()
-        self[word] = masked
+        self._keep(word, masked)
         return masked
+
+    def _keep(self, word: str, masked: str) -> None:
+        if len(word) <= _LONGEST_WORD:
+            if len(self) >= _MOST_WORDS:
+                self.clear()
+            self[word] = masked
 
 
 def common(types: Iterable[ValueType]) -> ValueType:
