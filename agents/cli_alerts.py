@@ -5,19 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agents.options import DryRun, Limit, Name, Names, Yes
+
 if TYPE_CHECKING:
     from agents.cli import Run
     from agents.session import Session
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cluster", "-c", help="Cluster name, id or selector (type=EDGE label.team=ml); repeat."
-    ),
-]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, change nothing.")]
 PageNumber = Annotated[int, typer.Option(help="Page, from 1.")]
 
 
@@ -174,7 +167,7 @@ def _two_steps(
 
 def webhook_secret(
     context: typer.Context,
-    cluster: Annotated[str, typer.Argument(help="Cluster name or id.")],
+    cluster: Name,
     remove: Annotated[bool, typer.Option("--remove", help="Take no webhooks any more.")] = False,
 ) -> None:
     """Make the secret with which a cluster's Alertmanager sends webhooks; shown once."""

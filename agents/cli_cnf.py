@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.options import Limit, Names
+from agents.options import Limit, Name, Names
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -39,7 +39,7 @@ def ptp(context: typer.Context, cluster: Names = None, limit: Limit = None) -> N
 @cnf_app.command("dpdk")
 def dpdk(
     context: typer.Context,
-    cluster: Annotated[str, typer.Argument(help="Cluster name or id.")],
+    cluster: Name,
     pod: Annotated[str, typer.Argument(help="Pod name.")],
 ) -> None:
     """What a pod's packet ports receive, send and drop."""

@@ -4,16 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agents.options import Limit, Name, Names, Namespace
+
 if TYPE_CHECKING:
     from agents.cli import Run
-
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--cluster", "-c", help="Cluster name, id or selector; repeat."),
-]
-Namespace = Annotated[str | None, typer.Option("--namespace", "-N", help="Empty: all.")]
-Cluster = Annotated[str, typer.Argument(help="Cluster name or id.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
 
 
 def get(
@@ -44,7 +38,7 @@ def get(
 
 def show(
     context: typer.Context,
-    cluster: Cluster,
+    cluster: Name,
     kind: Annotated[str, typer.Argument(help="pod, deployment, any CRD.")],
     name: Annotated[str, typer.Argument(help="Its exact name.")],
     namespace: Namespace = None,
@@ -88,7 +82,7 @@ def events(
 
 def pod_logs(
     context: typer.Context,
-    cluster: Cluster,
+    cluster: Name,
     pod: Annotated[str, typer.Argument(help="Name, or part of it.")],
     namespace: Namespace = None,
     container: Annotated[str | None, typer.Option(help="Empty: the one that fails.")] = None,

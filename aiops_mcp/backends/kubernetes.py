@@ -14,10 +14,11 @@ from aiops_mcp.backends import kubernetes_access as reviews
 from aiops_mcp.backends.call import Params
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes_access import AccessVerdict, TokenVerdict, UserInfo
+from aiops_mcp.backends.kubernetes_lists import PAGE_SIZE, list_all
 from aiops_mcp.backends.kubernetes_paths import resource_path, segment
 from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
 from aiops_mcp.backends.kubernetes_watch import WatchEvent, watch_objects
-from aiops_mcp.errors import BackendMisbehaved, BackendRefused
+from aiops_mcp.errors import BackendMisbehaved
 
 if TYPE_CHECKING:
     from aiops_mcp.backends.kubernetes_exec import ExecResult
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 Objects = list[dict[str, Any]]
 Pairs = list[tuple[str, str]]
 
-PAGE_SIZE = 500
 MAX_EXEC_BYTES = 16 * 1024 * 1024
-_LIST_RESTARTS = 3  # after 410 in the middle of a list
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -80,16 +79,15 @@ class KubernetesClient:
         timeout: float | None = None,
     ) -> tuple[Objects, str]:
         """All objects of a kind, and the resource version that a watch goes on from."""
-        where = resource_path(path, namespace)
-        selectors = _selectors(label_selector, field_selector)
-        for attempt in range(_LIST_RESTARTS + 1):
-            try:
-                return await self._pages(where, selectors, limit, timeout)
-            except BackendRefused as error:
-                # 410: the continue token has expired; only a list from the start is consistent.
-                if error.http_status != 410 or attempt == _LIST_RESTARTS:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+        page = await list_all(
+            self.http,
+            resource_path(path, namespace),
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+            timeout=timeout,
+        )
+        return list(page.items), page.resource_version
 
     async def get(
         self,
@@ -234,23 +232,6 @@ class KubernetesClient:
 
     async def aclose(self) -> None:
         await self.http.aclose()
-
-    async def _pages(
-        self, where: str, selectors: Pairs, limit: int, timeout: float | None
-    ) -> tuple[Objects, str]:
-        found: list[dict[str, Any]] = []
-        token = ""
-        while True:
-            params = [*selectors, ("limit", str(limit)), *([("continue", token)] if token else [])]
-            page = self._object(await self._get(where, params, timeout))
-            metadata: dict[str, Any] = page.get("metadata") or {}
-            items = page.get("items")
-            if not isinstance(items, list) and "items" in page and items is not None:
-                raise self._foreign()
-            found.extend(cast("list[dict[str, Any]]", items or []))
-            token = str(metadata.get("continue") or "")
-            if not token:
-                return found, str(metadata.get("resourceVersion") or "")
 
     async def _get(self, path: str, params: Params = (), timeout: float | None = None) -> Any:
         return await self.http.get_json(

@@ -34,13 +34,14 @@ class Page:
     """Items of one page; for a Table its rows, with ``columns`` set.
 
     ``restarts`` counts how often the list had to begin anew: when it grows, what came before is
-    to be dropped.
+    to be dropped. A watch goes on from ``resource_version``.
     """
 
     items: Sequence[Json]
     columns: Sequence[Json] = ()
     restarts: int = 0
     is_last: bool = True
+    resource_version: str = ""
 
 
 async def list_pages(
@@ -98,18 +99,20 @@ async def list_all(
     form: Form = Form.OBJECTS,
     label_selector: str | None = None,
     field_selector: str | None = None,
+    limit: int = PAGE_SIZE,
     timeout: float | None = None,
 ) -> Page:
     """The whole list as one page; for kinds of which there are not many. Raises as `list_pages`."""
     items: list[Json] = []
     columns: Sequence[Json] = ()
-    restarts = 0
+    restarts, version = 0, ""
     pages = list_pages(
         http,
         path,
         form=form,
         label_selector=label_selector,
         field_selector=field_selector,
+        limit=limit,
         timeout=timeout,
     )
     async with aclosing(pages):
@@ -119,7 +122,8 @@ async def list_all(
                 restarts = page.restarts
             items.extend(page.items)
             columns = columns or page.columns
-    return Page(items, columns, restarts)
+            version = page.resource_version
+    return Page(items, columns, restarts, resource_version=version)
 
 
 async def get_metadata(http: HttpClient, path: str, *, timeout: float | None = None) -> Json:
@@ -137,16 +141,16 @@ async def get_metadata(http: HttpClient, path: str, *, timeout: float | None = N
 
 def _page(http: HttpClient, body: Any, form: Form, restarts: int, *, is_last: bool) -> Page:
     found = _mapping(body)
+    version = str(_mapping(found.get("metadata")).get("resourceVersion") or "")
     if found.get("kind") == "Table":
-        return Page(
-            _dicts(found.get("rows")), _dicts(found.get("columnDefinitions")), restarts, is_last
-        )
+        rows, columns = _dicts(found.get("rows")), _dicts(found.get("columnDefinitions"))
+        return Page(rows, columns, restarts, is_last, version)
     items = found.get("items")
     if items is not None and not isinstance(items, list):
         raise _foreign(http, "a list without items")
     if form is Form.METADATA and found.get("kind") != "PartialObjectMetadataList":
         raise _foreign(http, "whole objects where only metadata was asked for")
-    return Page(_dicts(items), (), restarts, is_last)
+    return Page(_dicts(items), (), restarts, is_last, version)
 
 
 def _continue(http: HttpClient, body: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiops_mcp.analysis.counters import points_of, rate
-from aiops_mcp.fleet.object_parts import Object, count, items, part, text, whole
+from aiops_mcp.fleet.object_fields import Json, entries, number, section, text, whole
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.cnf import SriovPool, SriovStatus
 from aiops_mcp.models.metrics import Series
@@ -52,8 +52,8 @@ def vf_metrics(series: Iterable[Series]) -> dict[str, VfMetrics]:
 
 
 def sriov_statuses(
-    states: Iterable[Object],
-    pods: Iterable[Object],
+    states: Iterable[Json],
+    pods: Iterable[Json],
     metrics: Mapping[str, VfMetrics],
     cluster: Cluster,
 ) -> tuple[SriovStatus, ...]:
@@ -66,7 +66,9 @@ def sriov_statuses(
     found: list[SriovStatus] = []
     for state in states:
         node = text(state, "metadata", "name")
-        interfaces = [each for each in items(state, "status", "interfaces") if each.get("totalvfs")]
+        interfaces = [
+            each for each in entries(state, "status", "interfaces") if each.get("totalvfs")
+        ]
         used = [each for each in interfaces if each.get("numVfs")]
         requested = sum(wanted.get(node, Counter()).values())
         for interface in interfaces:
@@ -76,29 +78,29 @@ def sriov_statuses(
     return tuple(sorted(found, key=lambda one: (one.node, one.interface)))
 
 
-def requests_by_node(pods: Iterable[Object]) -> dict[str, Counter[str]]:
+def requests_by_node(pods: Iterable[Json]) -> dict[str, Counter[str]]:
     """VFs that running and starting pods ask for, by node and resource."""
     nodes: dict[str, Counter[str]] = defaultdict(Counter)
     for pod in pods:
         node = text(pod, "spec", "nodeName")
         if not node or text(pod, "status", "phase") in ("Succeeded", "Failed"):
             continue
-        for container in items(pod, "spec", "containers"):
-            for name, wanted in part(container, "resources", "requests").items():
+        for container in entries(pod, "spec", "containers"):
+            for name, wanted in section(container, "resources", "requests").items():
                 if name.startswith(RESOURCE):
                     nodes[node][name] += whole(wanted) or 0
     return nodes
 
 
 def sriov_pools(
-    nodes: Iterable[Object], pods: Iterable[Object], cluster: Cluster
+    nodes: Iterable[Json], pods: Iterable[Json], cluster: Cluster
 ) -> tuple[SriovPool, ...]:
     """Every VF resource that a node offers, with how much of it is asked for."""
     wanted = requests_by_node(pods)
     found: list[SriovPool] = []
     for node in nodes:
         name = text(node, "metadata", "name")
-        for resource, offered in sorted(part(node, "status", "allocatable").items()):
+        for resource, offered in sorted(section(node, "status", "allocatable").items()):
             if resource.startswith(RESOURCE):
                 found.append(
                     SriovPool(
@@ -115,15 +117,15 @@ def sriov_pools(
 
 def _status(
     cluster: Cluster,
-    state: Object,
-    interface: Object,
+    state: Json,
+    interface: Json,
     told: VfMetrics,
     requested: int | None,
 ) -> SriovStatus:
-    annotations = part(state, "metadata", "annotations")
-    status = part(state, "status")
+    annotations = section(state, "metadata", "annotations")
+    status = section(state, "status")
     name = text(interface, "name")
-    addresses = {text(vf, "pciAddress") for vf in items(interface, "Vfs")}
+    addresses = {text(vf, "pciAddress") for vf in entries(interface, "Vfs")}
     holders = sorted(told.holders[address] for address in addresses & told.holders.keys())
     speed = _SPEED.search(str(interface.get("linkSpeed") or ""))
     megabits = int(speed[0]) if speed else None
@@ -137,7 +139,7 @@ def _status(
         link_up=_link_up(interface, megabits),
         link_speed_mbps=megabits if megabits and megabits > 0 else None,
         mtu=whole(interface.get("mtu")),
-        vfs_total=count(interface, "numVfs"),
+        vfs_total=number(interface, "numVfs"),
         vfs_possible=whole(interface.get("totalvfs")),
         vfs_allocated=len(holders) if told.holders else requested,
         rx_dropped_per_second=told.drops.get((name, "rx")),
@@ -151,7 +153,7 @@ def _status(
     return made.model_copy(update={"troubles": _troubles(made)})
 
 
-def _link_up(interface: Object, megabits: int | None) -> bool | None:
+def _link_up(interface: Json, megabits: int | None) -> bool | None:
     """The operator writes -1 Mb/s for a link that is down, and nothing where it cannot tell."""
     if str(interface.get("linkAdminState") or "").lower() == "down":
         return False

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiops_mcp.fleet.cnf_hints import cnf_type, hints_of
 from aiops_mcp.fleet.cnf_kpis import Figures, PodKey, kpis_of
-from aiops_mcp.fleet.object_parts import Object, count, items, part, text, whole
+from aiops_mcp.fleet.object_fields import Json, entries, number, section, text, whole
 from aiops_mcp.models.cluster import Cluster, CnfType
 from aiops_mcp.models.cnf import CnfPod, CnfWorkload
 
@@ -19,21 +19,21 @@ KINDS = {
 }
 
 
-def as_pod(workload: Object) -> Object:
+def as_pod(workload: Json) -> Json:
     """The pod that a workload's template would make, named as the workload."""
-    metadata = part(workload, "metadata")
-    template = part(workload, "spec", "template")
+    metadata = section(workload, "metadata")
+    template = section(workload, "spec", "template")
     named = {"name": metadata.get("name"), "namespace": metadata.get("namespace")}
     return {
-        "metadata": {**part(template, "metadata"), **named},
-        "spec": part(template, "spec"),
-        "status": {"qosClass": _quality(part(template, "spec"))},
+        "metadata": {**section(template, "metadata"), **named},
+        "spec": section(template, "spec"),
+        "status": {"qosClass": _quality(section(template, "spec"))},
     }
 
 
 def cnf_workloads(
-    workloads: Mapping[str, Sequence[Object]],
-    pods: Sequence[Object],
+    workloads: Mapping[str, Sequence[Json]],
+    pods: Sequence[Json],
     kpis: Mapping[PodKey, Figures],
     cluster: Cluster,
 ) -> tuple[CnfWorkload, ...]:
@@ -62,16 +62,16 @@ def _workload(
     cluster: Cluster,
     kind: str,
     type_: CnfType,
-    workload: Object,
-    shape: Object,
-    own: Sequence[Object],
+    workload: Json,
+    shape: Json,
+    own: Sequence[Json],
     kpis: Mapping[PodKey, Figures],
 ) -> CnfWorkload:
     namespace, name = text(workload, "metadata", "namespace"), text(workload, "metadata", "name")
     pods = tuple(sorted(map(_pod, own), key=lambda pod: (pod.ready, pod.name)))
     wanted, ready = _replicas(kind, workload, pods)
     figures = kpis_of([kpis[namespace, pod.name] for pod in pods if (namespace, pod.name) in kpis])
-    containers = items(shape, "spec", "containers")
+    containers = entries(shape, "spec", "containers")
     troubles = [f"{ready} of {wanted} ready"] if ready < wanted else []
     troubles += [f"{pod.name}: {pod.reason}" for pod in pods if pod.reason]
     troubles += [kpi.trouble for kpi in figures if kpi.trouble]
@@ -93,48 +93,48 @@ def _workload(
     )
 
 
-def _replicas(kind: str, workload: Object, pods: Sequence[CnfPod]) -> tuple[int, int]:
+def _replicas(kind: str, workload: Json, pods: Sequence[CnfPod]) -> tuple[int, int]:
     """Wanted and ready."""
-    status = part(workload, "status")
+    status = section(workload, "status")
     if kind == "DaemonSet":
-        return count(status, "desiredNumberScheduled"), count(status, "numberReady")
+        return number(status, "desiredNumberScheduled"), number(status, "numberReady")
     if kind == "Pod":
         return 1, sum(pod.ready for pod in pods)
-    replicas = whole(part(workload, "spec").get("replicas"))
-    return 1 if replicas is None else replicas, count(status, "readyReplicas")
+    replicas = whole(section(workload, "spec").get("replicas"))
+    return 1 if replicas is None else replicas, number(status, "readyReplicas")
 
 
-def _belongs(pod: Object, workload: Object) -> bool:
+def _belongs(pod: Json, workload: Json) -> bool:
     """By namespace and the workload's selector, as its controller looks for them."""
     if text(pod, "metadata", "namespace") != text(workload, "metadata", "namespace"):
         return False
-    labels = part(pod, "metadata", "labels")
-    wanted = part(workload, "spec", "selector", "matchLabels")
+    labels = section(pod, "metadata", "labels")
+    wanted = section(workload, "spec", "selector", "matchLabels")
     return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
 
 
-def _is_of(pod: Object, kinds: Iterable[str]) -> bool:
+def _is_of(pod: Json, kinds: Iterable[str]) -> bool:
     known = {*kinds, "ReplicaSet"}
-    return any(text(owner, "kind") in known for owner in items(pod, "metadata", "ownerReferences"))
+    return any(
+        text(owner, "kind") in known for owner in entries(pod, "metadata", "ownerReferences")
+    )
 
 
-def _pod(pod: Object) -> CnfPod:
-    status = part(pod, "status")
-    containers = items(status, "containerStatuses")
-    conditions = items(status, "conditions")
+def _pod(pod: Json) -> CnfPod:
+    status = section(pod, "status")
+    containers = entries(status, "containerStatuses")
+    conditions = entries(status, "conditions")
     ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
     return CnfPod(
         name=text(pod, "metadata", "name"),
         node=text(pod, "spec", "nodeName") or None,
         ready=ready,
         reason=None if ready else _reason(status, containers, conditions),
-        restarts=sum(count(one, "restartCount") for one in containers),
+        restarts=sum(number(one, "restartCount") for one in containers),
     )
 
 
-def _reason(
-    status: Object, containers: Iterable[Object], conditions: Iterable[Object]
-) -> str | None:
+def _reason(status: Json, containers: Iterable[Json], conditions: Iterable[Json]) -> str | None:
     """Why it is not ready: a container's state says it best; its phase may be Running."""
     for container in containers:
         for kind in ("waiting", "terminated"):
@@ -147,12 +147,12 @@ def _reason(
     return text(status, "reason") or text(status, "phase") or None
 
 
-def _quality(spec: Object) -> str | None:
+def _quality(spec: Json) -> str | None:
     """``Guaranteed`` where every container's limits are its requests, as the kubelet decides."""
-    containers = items(spec, "containers")
+    containers = entries(spec, "containers")
     for container in containers:
-        limits = part(container, "resources", "limits")
-        requests = part(container, "resources", "requests") or limits
+        limits = section(container, "resources", "limits")
+        requests = section(container, "resources", "requests") or limits
         if not {"cpu", "memory"} <= set(limits):
             return None
         if any(requests.get(name, limits[name]) != limits[name] for name in ("cpu", "memory")):

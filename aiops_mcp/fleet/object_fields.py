@@ -44,6 +44,14 @@ def number(thing: Json, *steps: str, default: int = 0) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) else default
 
 
+def whole(value: Any) -> int | None:
+    """A whole number, however it is written; None where it is none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def moment(thing: Json, *steps: str) -> datetime | None:
     return parsed_time(field(thing, *steps))
 

@@ -2,9 +2,9 @@
 
 import difflib
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from aiops_mcp.backends.kubernetes_kinds import ApiKind
+from aiops_mcp.backends.kubernetes_paths import segment
 from aiops_mcp.errors import InputError
 from aiops_mcp.fleet.naming import near_names
 
@@ -70,14 +70,8 @@ def list_path(kind: ApiKind, namespace: str | None, name: str | None = None) -> 
     Raises:
         InputError: a name would lead elsewhere.
     """
-    path = kind.path(_segment(namespace) if namespace else None)
-    return path if name is None else f"{path}/{_segment(name)}"
-
-
-def _segment(name: str) -> str:
-    if name in {"", ".", ".."} or "/" in name:
-        raise InputError(f"{name!r} is not the name of an object.", "Use its plain name.")
-    return quote(name, safe="")
+    path = kind.path(segment(namespace) if namespace else None)
+    return path if name is None else f"{path}/{segment(name)}"
 
 
 def _spellings(kind: ApiKind) -> set[str]:

@@ -76,24 +76,21 @@ class ObjectReader:
             return []
         found: list[T] = []
 
-        async def read() -> None:
-            restarts = 0
-            pages = list_pages(
-                self.http,
-                list_path(kind, namespace),
-                form=form,
-                label_selector=label_selector,
-                field_selector=field_selector,
-            )
-            async with aclosing(pages):
-                async for page in pages:
-                    if page.restarts > restarts:
-                        found.clear()
-                        restarts = page.restarts
-                    for item in page.items:
-                        found.extend(judge(item))
+        def take(page: Page) -> None:
+            for item in page.items:
+                found.extend(judge(item))
 
-        await self.attempt(qualified, read())
+        pages = read_pages(
+            self,
+            kind,
+            take,
+            found.clear,
+            form=form,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+        await self.attempt(qualified, pages)
         return found
 
     async def attempt(self, what: str, work: Awaitable[None]) -> bool:
