@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from aiops_mcp.backends.alertmanager import (
+from aiops_mcp.backends.alertmanager import AlertmanagerClient
+from aiops_mcp.backends.alertmanager_answers import (
     AlertmanagerAlert,
-    AlertmanagerClient,
     label_fingerprint,
     parse_alert,
     parse_end,

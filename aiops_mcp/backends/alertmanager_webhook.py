@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 import orjson
 
-from aiops_mcp.backends.alertmanager import AlertmanagerAlert, label_fingerprint, parse_end
+from aiops_mcp.backends.alertmanager_answers import AlertmanagerAlert, label_fingerprint, parse_end
 from aiops_mcp.errors import InputError
 
 _FINGERPRINT = re.compile(r"^[0-9a-f]{16}$")

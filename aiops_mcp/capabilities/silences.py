@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.backends.alertmanager import NewSilence
+from aiops_mcp.backends.alertmanager_answers import NewSilence
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.silences_digest import digest_changes, digest_silences
 from aiops_mcp.context import Context

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 from uuid import UUID
 
-from aiops_mcp.backends.alertmanager import AlertmanagerAlert, to_alerts
+from aiops_mcp.backends.alertmanager_alerts import to_alerts
+from aiops_mcp.backends.alertmanager_answers import AlertmanagerAlert
 from aiops_mcp.backends.alertmanager_webhook import WebhookMessage, parse_webhook
 from aiops_mcp.errors import AiopsError, AuthFailed, ClusterNotFound
 from aiops_mcp.fleet.alert_history import AlertHistory

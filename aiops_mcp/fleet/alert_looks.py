@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aiops_mcp.backends.alertmanager import label_fingerprint, parse_end
+from aiops_mcp.backends.alertmanager_answers import label_fingerprint, parse_end
 from aiops_mcp.backends.alertmanager_poll import PolledAlert
 from aiops_mcp.fleet.alert_occurrences import Gone
 from aiops_mcp.models.alerts import SILENT_SWITCH, Alert, AlertSeverity, AlertState

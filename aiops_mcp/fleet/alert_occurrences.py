@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from aiops_mcp.backends.alertmanager import occurrence_id
+from aiops_mcp.backends.alertmanager_alerts import occurrence_id
 from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.events import Event, EventType

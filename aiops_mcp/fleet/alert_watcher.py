@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from aiops_mcp.backends.alertmanager import to_alerts
+from aiops_mcp.backends.alertmanager_alerts import to_alerts
 from aiops_mcp.backends.alertmanager_poll import Poll, poll_alertmanager, poll_prometheus
 from aiops_mcp.errors import AiopsError
 from aiops_mcp.fleet.access import Access

@@ -15,12 +15,8 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from aiops_mcp.backends.alertmanager import (
-    label_fingerprint,
-    occurrence_id,
-    severity_of,
-    to_alerts,
-)
+from aiops_mcp.backends.alertmanager_alerts import occurrence_id, severity_of, to_alerts
+from aiops_mcp.backends.alertmanager_answers import label_fingerprint
 from aiops_mcp.backends.prometheus_answers import RuleAlert
 from aiops_mcp.errors import BackendError
 from aiops_mcp.fleet.access import Access

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from aiops_mcp.backends.alertmanager import NewSilence, Silence, to_alerts
+from aiops_mcp.backends.alertmanager_alerts import to_alerts
+from aiops_mcp.backends.alertmanager_answers import NewSilence, Silence
 from aiops_mcp.errors import AiopsError, BackendRefused
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from aiops_mcp.backends.alertmanager import label_fingerprint, to_alerts
+from aiops_mcp.backends.alertmanager_alerts import to_alerts
+from aiops_mcp.backends.alertmanager_answers import label_fingerprint
 from aiops_mcp.errors import BackendRefused
 from aiops_mcp.models.alerts import AlertSeverity, AlertState
 from aiops_mcp.models.cluster import Cluster

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from aiops_mcp.backends.alertmanager import AlertmanagerClient, label_fingerprint
+from aiops_mcp.backends.alertmanager import AlertmanagerClient
+from aiops_mcp.backends.alertmanager_answers import label_fingerprint
 from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.prometheus import PrometheusClient

@@ -6,15 +6,13 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from aiops_mcp.backends.alertmanager import (
-    AlertmanagerClient,
+from aiops_mcp.backends.alertmanager import AlertmanagerClient
+from aiops_mcp.backends.alertmanager_alerts import occurrence_id, severity_of, to_alerts
+from aiops_mcp.backends.alertmanager_answers import (
     label_fingerprint,
-    occurrence_id,
     parse_alerts,
     parse_silences,
     parse_status,
-    severity_of,
-    to_alerts,
 )
 from aiops_mcp.backends.http import HttpClient, Target
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused

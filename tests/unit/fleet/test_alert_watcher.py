@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aiops_mcp.backends.alertmanager import parse_alert
+from aiops_mcp.backends.alertmanager_answers import parse_alert
 from aiops_mcp.backends.alertmanager_poll import PolledAlert
 from aiops_mcp.fleet.alert_history import behaviour
 from aiops_mcp.fleet.alert_looks import ClusterLooks, has_switch, switch_is_overdue

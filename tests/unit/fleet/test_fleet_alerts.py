@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aiops_mcp.backends.alertmanager import AlertmanagerAlert, Silence, label_fingerprint
+from aiops_mcp.backends.alertmanager_answers import AlertmanagerAlert, Silence, label_fingerprint
 from aiops_mcp.backends.prometheus_answers import RuleAlert
 from aiops_mcp.errors import ClusterUnreachable
 from aiops_mcp.fleet.alert_merge import merge_alerts, shared_labels
