@@ -240,9 +240,10 @@ def _slow(waits: dict[Call, _Shift]) -> Iterator[_Finding]:
     for caller, callees in out.items():
         if len(callees) < 2:
             continue  # one slow call is the callee's as much as the caller's
-        middle = float(np.median([shift.strength for shift in callees.values()]))
+        ordered = sorted(shift.strength for shift in callees.values())
+        middle = ordered[(len(ordered) - 1) // 2]
         worst = max(callees, key=lambda callee: callees[callee].strength)
-        text = f"half of its calls or more wait longer, e.g. {_told(callees[worst])} for {worst}"
+        text = f"most of its calls wait longer, e.g. {_told(callees[worst])} for {worst}"
         yield _Finding(caller, middle, "slow caller", text)
 
 

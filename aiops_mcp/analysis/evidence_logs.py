@@ -33,9 +33,11 @@ Step = tuple[int, int]
 
 @dataclass(slots=True)
 class _Walks:
-    """What was written in one stretch, each thing counted once a trace, or a line without one.
+    """What was written in one stretch, counted once a trace, or by the line where there is none.
 
     For the lines of one request are no independent witnesses.
+    ``lines`` are those without a trace, and the first error of each trace (what comes after it is
+    its consequence); ``began`` has every statement and step.
     """
 
     steps: dict[Step, set[str]] = field(default_factory=lambda: defaultdict[Step, set[str]](set))
@@ -100,17 +102,21 @@ def _split(written: list[Written], when: float) -> tuple[list[Written], list[Wri
 def _walks(written: list[Written], statements: Statements) -> _Walks:
     walks = _Walks()
     traces: dict[str, list[Written]] = defaultdict(list)
-    counted: set[tuple[str, int | str]] = set()
+    there: set[tuple[str, str]] = set()
+    failed: set[str] = set()
     for line in written:
         component = statements.components[line.statement]
         walks.began.setdefault(line.statement, line.time)
-        if not line.trace or (line.trace, line.statement) not in counted:
-            walks.lines[line.statement] += 1
-        if not line.trace or (line.trace, component) not in counted:
-            walks.of_component[component] += 1
         if line.trace:
-            counted.update(((line.trace, line.statement), (line.trace, component)))
             traces[line.trace].append(line)
+        if not line.trace or (line.trace, component) not in there:
+            there.add((line.trace, component))
+            walks.of_component[component] += 1
+        if not line.trace:
+            walks.lines[line.statement] += 1
+        elif statements.grave[line.statement] and line.trace not in failed:
+            failed.add(line.trace)
+            walks.lines[line.statement] += 1
     for name, trace in traces.items():
         for line, following in zip(trace, [*trace[1:], None], strict=True):
             step = (line.statement, following.statement if following else END)
@@ -144,7 +150,7 @@ def _turned(
         if (source, target) in now.steps
         and (source, target) not in known.steps
         # An error that was there in good times may come at any place: it is no news.
-        and not (target != END and statements.grave[target] and known.lines[target])
+        and not (target != END and statements.grave[target] and target in known.began)
     ]
     turned = now.made(source, new)
     if not turned:
@@ -199,7 +205,7 @@ def _statements(
     for statement in references[0].lines.keys() | now.lines.keys():
         component, count = statements.components[statement], now.lines[statement]
         grave = statements.grave[statement]
-        if not grave and count:
+        if not grave and statement in now.began:
             continue  # what is no error and still comes says little: traffic differs
         total = now.of_component[component]
         changes = [
