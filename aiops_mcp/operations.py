@@ -19,6 +19,7 @@ from aiops_mcp.capabilities import (
     registration,
     silences,
     streaming,
+    trace_detail,
     trace_services,
 )
 from aiops_mcp.capabilities.alerts import alerts
@@ -63,6 +64,7 @@ _DECLARING = (
     kubernetes_objects,
     kubernetes_health,
     kubernetes_changes,
+    trace_detail,
     trace_services,
     anomalies,
     anomalies_changes,

@@ -6,22 +6,12 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
+from aiops_mcp.capabilities.trace_detail import OneTrace, WholeTrace
+from aiops_mcp.capabilities.trace_detail_digest import digest_trace
 from aiops_mcp.capabilities.trace_services import ServiceGraph, TracedName, TracedNameList
 from aiops_mcp.capabilities.trace_services_digest import MOST_EDGES, digest_graph, digest_names
-from aiops_mcp.capabilities.traces import (
-    OneTrace,
-    TraceList,
-    TraceQuery,
-    WholeTrace,
-    asked_search,
-)
-from aiops_mcp.capabilities.traces_digest import (
-    FEW,
-    MOST_GROUPS,
-    digest_trace,
-    digest_traces,
-    shown_ms,
-)
+from aiops_mcp.capabilities.traces import TraceList, TraceQuery, asked_search
+from aiops_mcp.capabilities.traces_digest import FEW, MOST_GROUPS, digest_traces, shown_ms
 from aiops_mcp.errors import InputError
 from aiops_mcp.models.coverage import ClusterRef, Coverage
 from aiops_mcp.models.traces import (
