@@ -13,6 +13,7 @@ one threshold suits every series: the surprise of a normal value ``sensitivity``
 import math
 from typing import Final
 
+from aiops_mcp.analysis.anomaly_samples import HUGE, LATEST
 from aiops_mcp.analysis.anomaly_surprise import Ranks, Recurrence
 from aiops_mcp.analysis.anomaly_verdict import (
     MOST_DEVIATIONS,
@@ -99,7 +100,7 @@ class OnlineDetector:
         """The verdict on one sample (unix seconds, value); unknown before there is a past."""
         position = self._seen
         self._seen += 1
-        if not (math.isfinite(value) and self._time < time < math.inf):
+        if not (math.isfinite(value) and self._time < time < LATEST):
             return _UNKNOWN
         if self._kind is Kind.COUNTER:
             before, self._previous = self._previous, value
@@ -108,6 +109,7 @@ class OnlineDetector:
                 return _UNKNOWN
             value = (value - before if value >= before else value) / lasted
         self._time = time
+        value = max(-HUGE, min(HUGE, value))
         expected = self._seasons.at(time)
         self._seasons.learn(time, value)
         shapes = self._recurrence.distances(value)

@@ -4,6 +4,7 @@ Nothing here knows what is unusual.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 from aiops_mcp.analysis.anomaly_verdict import Kind, Matrix, Vector
 
 Positions = NDArray[np.int64]
+
+HUGE: Final = 1e150
+"""Values beyond are taken for this one, whose square is still a number."""
+LATEST: Final = 1e15
+"""Unix seconds beyond are no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,9 @@ def in_order(times: Vector, values: Matrix, kind: Kind) -> Samples:
     Doubles of one moment count as their mean, infinite values as missing, and a counter becomes its
     growth per second (a fall is a reset: it began again at 0).
     """
-    usable: Positions = np.flatnonzero(np.isfinite(times)).astype(np.int64)
+    usable: Positions = np.flatnonzero(np.abs(times) < LATEST).astype(np.int64)
     moments, first, back = np.unique(times[usable], return_index=True, return_inverse=True)
-    known = values if np.isfinite(values).all() else np.where(np.isfinite(values), values, np.nan)
+    known = _held(values)
     if len(moments) == len(times) and bool((np.diff(first) == 1).all()):
         ordered = known
     elif len(moments) == len(usable):
@@ -45,7 +51,7 @@ def in_order(times: Vector, values: Matrix, kind: Kind) -> Samples:
     moment: Positions = np.full(len(times), -1, dtype=np.int64)
     moment[usable] = back
     if kind is Kind.COUNTER:
-        ordered = rates(moments, ordered)
+        ordered = _held(rates(moments, ordered))
     return Samples(moments, ordered, usable[first], moment)
 
 
@@ -62,7 +68,15 @@ def rates(times: Vector, values: Matrix) -> Matrix:
     lasted = times - times[np.maximum(before, 0)]
     grown = np.where(values < earlier, values, values - earlier)
     there = present & (before >= 0)
-    return np.divide(grown, lasted, out=np.full(values.shape, np.nan), where=there)
+    with np.errstate(over="ignore"):
+        return np.divide(grown, lasted, out=np.full(values.shape, np.nan), where=there)
+
+
+def _held(values: Matrix) -> Matrix:
+    """Infinite values as missing ones, and what is too large to be squared as ``HUGE``."""
+    if values.size and np.abs(values).max() <= HUGE:
+        return values
+    return np.clip(np.where(np.isfinite(values), values, np.nan), -HUGE, HUGE)
 
 
 def _means(values: Matrix, back: Positions, size: int) -> Matrix:
