@@ -56,8 +56,8 @@ _RISES: Final = frozenset(
 class Movement:
     """One signal's deviation: in robust deviations of its normal, signed; positive is a rise.
 
-    ``fresh`` is the part that came with the incident: what had been so before the notice's stretch
-    is taken off. ``growth`` is the change as a share of the normal level.
+    ``fresh`` is the part that came with the incident: what had been so for longer than a notice is
+    late fades. ``growth`` is the change as a share of the normal level.
     ``began`` is in Unix seconds, None where it did not move. ``follows`` is the
     correlation with the target's violated series (0 where there is none), ``has_twin`` that its
     component has the target's very metric.
@@ -144,21 +144,24 @@ def movement(signal: Signal, when: float, back: float) -> Movement | None:
         return None
     level, _ = normal_of(values[:trusted])
     reached = _worst(signal.kind, after, level)
-    start = trusted + _walk_back(values[trusted:], first_after - trusted, level, reached)
+    start = _walk_back(values, first_after, level, reached)
     # what lies before the begin is normal after all
-    before = values[:start]
+    before = values[: start if start >= MIN_NORMAL else trusted]
     level, scatter = normal_of(before)
     reached = _worst(signal.kind, after, level)
     wandered = _wandered(before, level, _stretch(len(after)))
     unit = max(scatter, wandered, _smallest(signal.kind, level))
     deviation = (reached - level) / unit if unit > 0.0 else _from_nothing(before, reached)
-    recent = values[trusted : start if start > trusted else first_after]
     deviation = min(FARTHEST, max(-FARTHEST, deviation))
     growth = (reached - level) / abs(level) if level else float(np.sign(reached))
+    age = when - float(times[start])
+    # older than a notice is late it fades, and at twice that age it is another story
+    faded = 2.0 - age / back if back > 0.0 else 0.0
+    came = max(0.0, faded) if age > back else _made_since(values[trusted:start], level, reached)
     return Movement(
         signal=signal,
         deviation=deviation,
-        fresh=deviation * _made_since(recent, level, reached),
+        fresh=deviation * came,
         growth=growth,
         began=float(times[start]) if deviation else None,
     )
