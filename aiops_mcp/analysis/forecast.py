@@ -84,7 +84,9 @@ def forecast(times: Vector, values: Vector, *, limit: float, horizon: float) -> 
     last = float(stamps[-1])
     now = trend.level + trend.slope * (last - trend.centre)
     towards = np.sign(limit - now)
-    if towards == 0 or (series[-1] - limit) * towards >= 0:
+    began = float(medians(series[None, : max(len(series) // 10, 3)])[0])
+    # Beyond the limit that it came from the other side of, or its newest sample is.
+    if towards == 0 or (series[-1] - limit) * towards >= 0 or (began - limit) * towards > 0:
         return Forecast(last, last, last, trend.slope, now, REACHED)
     ahead = _pattern_ahead(stamps, around, period, horizon)
     fast, slow = (trend.high, trend.low) if towards > 0 else (trend.low, trend.high)
