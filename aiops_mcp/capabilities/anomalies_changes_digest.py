@@ -28,7 +28,9 @@ def digest_level_changes(request: "LevelQuery", answer: ChangeAnswer) -> Digest:
     """The strongest changes that fit, in the order of time; changes that are alike are one row."""
     groups = _alike(answer.changes)
     start = cursor_start(request.cursor)
-    picked = sorted(groups[start : start + request.limit], key=lambda group: group[0].at)
+    order = {id(one): place for place, one in enumerate(answer.changes)}
+    picked = groups[start : start + request.limit]
+    picked.sort(key=lambda group: min(order[id(one)] for one in group))
     named = answer.query is None
     rows = [_change_row(group, named=named) for group in picked]
     rows = rows[: fitting(rows, room=ROOM, least=LEAST)]

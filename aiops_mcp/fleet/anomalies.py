@@ -6,8 +6,8 @@ what was found is kept. Knows no surface.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aiops_mcp.analysis.anomaly import Judged, Kind, judge
@@ -29,7 +29,22 @@ MOST_KEPT = 1_000
 DEADLINE_SHARE = 0.75
 """Of the time of a request, what the clusters have; the rest is for judging and telling."""
 
+STILL = "flat"
+"""A series that never changed is nothing to remark: most of what counts failures does not."""
+
 _RANK = {AnomalySeverity.HIGH: 0, AnomalySeverity.MEDIUM: 1, AnomalySeverity.LOW: 2}
+
+
+_LEAST: Mapping[Sensitivity, tuple[float, float]] = {
+    Sensitivity.LOW: (0.3, 0.4),
+    Sensitivity.MEDIUM: (0.2, 0.3),
+    Sensitivity.HIGH: (0.1, 0.2),
+    Sensitivity.EXTREME: (0.0, 0.0),
+}
+"""Of a query, which has no floor of its own: the least share of what was expected, and confidence.
+
+Confidence is the share of such anomalies that are true; less than a third is more noise than news.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +202,14 @@ def _judged_part(
         return _Found((), 0, Counter())
     first = sign_for(query, part.grid.labels[0])
     judged = judged_grid(part.grid, sensitivity, Kind(first.type.upper()))
+    share, confidence = _LEAST[sensitivity]
     found: list[AnomalyDetection] = []
     for row, labels in enumerate(part.grid.labels):
-        if judged[row].anomalies:
+        sure = [one for one in judged[row].anomalies if one.confidence >= confidence]
+        if sure:
             one = SeriesGrid((labels,), part.grid.times, part.grid.values[row : row + 1])
-            found += findings_of(sign_for(query, labels), one, [judged[row]], place)
+            sign = sign_for(query, labels).model_copy(update={"least_share": share})
+            found += findings_of(sign, one, [replace(judged[row], anomalies=sure)], place)
     remarks = Counter(remark for one in judged for remark in one.remarks)
     return _Found(tuple(found), len(part.grid), remarks)
 
@@ -223,7 +241,11 @@ def _answer(
 ) -> AnomalyAnswer:
     anomalies = worst_first(one for each in found for one in each.anomalies)
     remarks: Counter[str] = sum((each.remarks for each in found), Counter[str]())
-    told = [f"{count} series: {remark}" for remark, count in remarks.most_common(5)]
+    told = [
+        f"{count} series: {remark}"
+        for remark, count in remarks.most_common(5)
+        if not remark.startswith(STILL)
+    ]
     return AnomalyAnswer(
         anomalies=tuple(anomalies[:MOST_KEPT]),
         total=len(anomalies),

@@ -14,7 +14,7 @@ import numpy as np
 
 from aiops_mcp.analysis.anomaly import Anomaly, Judged
 from aiops_mcp.fleet.series_grid import SeriesGrid, Vector
-from aiops_mcp.fleet.vital_signs import Bad, VitalSign
+from aiops_mcp.fleet.vital_signs import Bad, SignKind, VitalSign
 from aiops_mcp.models.anomaly import AnomalyDetection, AnomalySeverity, AnomalyType
 
 NAMESPACE = UUID("5d3c3b0e-6a68-4f0e-9b7e-3c1f5a0c7d11")
@@ -22,8 +22,12 @@ LASTS = 5
 """Samples in a row beyond a limit: one alone may be a scrape that failed."""
 STILL = 3
 """It goes on where its last sample is at most so many before the end: rates trail behind."""
+TWO_DAYS = 172_800.0
+SLOW, SUDDEN = 3_600.0, 600.0
+"""Seconds: a change of traffic that takes hours, and is not there within minutes."""
 MOST_TOLD = 100.0
 """Robust deviations: beyond it the number says how still the series was, not how grave it is."""
+SURE = 0.5
 GRAVE, PLAIN = 5.0, 2.0
 """Times the least departure that matters: from the first on HIGH, from the second on MEDIUM."""
 
@@ -47,7 +51,8 @@ def findings_of(
     found: list[AnomalyDetection] = []
     for row, labels in enumerate(grid.labels):
         values = grid.values[row]
-        told = [one for one in judged[row].anomalies if matters(sign, one)] if judged else []
+        seen = judged[row].anomalies if judged else []
+        told = [one for one in seen if matters(sign, one) and not _may_be_rhythm(sign, one, grid)]
         breach = breach_of(sign, values)
         if breach is not None and not any(one.end >= breach.begin for one in told):
             told.append(breach)
@@ -60,15 +65,31 @@ def matters(sign: VitalSign, anomaly: Anomaly) -> bool:
     return departure_matters(sign, anomaly.expected, anomaly.actual)
 
 
+def _may_be_rhythm(sign: VitalSign, anomaly: Anomaly, grid: SeriesGrid) -> bool:
+    """Traffic that slowly rises or falls, in a window too short to know the day's rhythm."""
+    if sign.kind is not SignKind.TRAFFIC or anomaly.type is not AnomalyType.TREND_CHANGE:
+        return False
+    if grid.times[-1] - grid.times[0] >= TWO_DAYS:
+        return False
+    lasted = grid.times[anomaly.end] - grid.times[anomaly.begin]
+    at_once = grid.times[anomaly.peak] - grid.times[anomaly.begin] <= SUDDEN
+    return bool(lasted >= SLOW and not at_once)
+
+
 def departure_matters(sign: VitalSign, expected: float, actual: float) -> bool:
     away = actual - expected
     if (sign.bad is Bad.UP and away <= 0) or (sign.bad is Bad.DOWN and away >= 0):
         return False
     if abs(away) < sign.least or abs(away) < sign.least_share * abs(expected):
         return False
-    return sign.matters_from is None or (
-        actual <= sign.matters_from if sign.bad is Bad.DOWN else actual >= sign.matters_from
-    )
+    return departure_beyond(sign, actual)
+
+
+def departure_beyond(sign: VitalSign, value: float) -> bool:
+    """Whether a value lies where the sign matters."""
+    if sign.matters_from is None:
+        return True
+    return value <= sign.matters_from if sign.bad is Bad.DOWN else value >= sign.matters_from
 
 
 def breach_of(sign: VitalSign, values: Vector) -> Anomaly | None:
@@ -112,10 +133,13 @@ def severity_of(
 ) -> AnomalySeverity:
     """How grave: by how far it goes beyond what matters, one less when it is over.
 
-    A sign without a floor has the judge's own severity.
+    A sign without a floor has the judge's own severity, and is HIGH only where it is sure.
     """
-    if anomaly.type is AnomalyType.THRESHOLD_BREACH or not sign.least:
+    if anomaly.type is AnomalyType.THRESHOLD_BREACH:
         severity = anomaly.severity
+    elif not sign.least:
+        sure = anomaly.confidence >= SURE or anomaly.severity is not AnomalySeverity.HIGH
+        severity = anomaly.severity if sure else AnomalySeverity.MEDIUM
     else:
         times = abs(anomaly.actual - anomaly.expected) / max(
             sign.least, sign.least_share * abs(anomaly.expected)

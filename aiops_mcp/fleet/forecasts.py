@@ -15,7 +15,7 @@ import numpy as np
 
 from aiops_mcp.analysis.forecast import Forecast, forecast
 from aiops_mcp.fleet.access import Access
-from aiops_mcp.fleet.anomaly_findings import LASTS, is_beyond
+from aiops_mcp.fleet.anomaly_findings import LASTS, departure_beyond, is_beyond
 from aiops_mcp.fleet.asked_series import read_series, sign_for
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.metrics import FleetMetrics
@@ -176,10 +176,24 @@ def _forecast(sign: VitalSign, times: Vector, values: Vector, horizon: float) ->
     known = values[np.isfinite(values)]
     if known.size and is_beyond(sign, np.array([np.median(known[-LASTS:])]))[0]:
         last, now = float(times[-1]), float(np.median(known[-LASTS:]))
-        at = told.at if told.at is not None and told.at <= last + horizon else last
-        return replace(told, at=at, now=now, reason=f"beyond {sign.limit:g} already")
-    # Of what is always looked at, only that is told which comes even at the slow end of the band.
-    return told if told.latest is not None else replace(told, at=None)
+        told = replace(told, now=now, reason=f"beyond {sign.limit:g} already")
+        if told.at is not None and told.at <= last + horizon:
+            return told
+        return replace(told, at=last, earliest=None, latest=None)
+    return told if _is_plain(sign, told, times) else replace(told, at=None)
+
+
+def _is_plain(sign: VitalSign, told: Forecast, times: Vector) -> bool:
+    """Whether a forecast of what is always looked at is worth telling.
+
+    It comes even at the slow end of its band, and either no further ahead than was looked back, or
+    of what is near its end already: a day's rise of memory does not go on for a week.
+    """
+    if told.at is None or told.latest is None:
+        return False
+    if told.at - times[-1] <= times[-1] - times[0]:
+        return True
+    return sign.matters_from is not None and departure_beyond(sign, told.now)
 
 
 def _counted_down(times: Vector, values: Vector, horizon: float) -> Forecast:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from aiops_mcp.analysis.changepoints import ChangePoint, find_changes
 from aiops_mcp.fleet.access import Access
-from aiops_mcp.fleet.anomaly_findings import departure_matters, percent
+from aiops_mcp.fleet.anomaly_findings import departure_beyond, departure_matters, percent
 from aiops_mcp.fleet.asked_series import read_series, sign_for
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.metrics import FleetMetrics
@@ -163,11 +163,10 @@ def _matters(sign: VitalSign, change: ChangePoint) -> bool:
     return sign.matters_from is None or any(departure_beyond(sign, end) for end in ends)
 
 
-def departure_beyond(sign: VitalSign, value: float) -> bool:
-    """Whether a value lies where the sign matters."""
-    if sign.matters_from is None:
-        return True
-    return value <= sign.matters_from if sign.bad is Bad.DOWN else value >= sign.matters_from
+def by_time(change: SeriesChange) -> tuple[datetime, float, str, str]:
+    """Of what moved at the same time, what moved furthest comes first."""
+    size = abs(change.change_percent or 0.0)
+    return change.at, -size, change.cluster_name, change.component
 
 
 def onset_order(changes: Iterable[SeriesChange]) -> tuple[str, ...]:
@@ -186,7 +185,7 @@ def _answer(
 ) -> ChangeAnswer:
     changes = [one for each in found for one in each.changes]
     strongest = sorted(changes, key=lambda one: -one.strength)[:MOST_KEPT]
-    kept = sorted(strongest, key=lambda one: (one.at, one.cluster_name, one.component))
+    kept = sorted(strongest, key=by_time)
     return ChangeAnswer(
         changes=tuple(kept),
         total=len(changes),

@@ -27,6 +27,9 @@ POD_OWNER = f"(.+?)((-{_HASH}{{6,10}}|-[0-9]{{8,10}})?-{_HASH}{{5}}|-[0-9]{{1,4}
 """Matches a pod's name (of a Deployment, CronJob, DaemonSet, StatefulSet); its first group is the
 name of the workload."""
 
+MOST_DETAILS = 3
+"""A series with more labels than that beside its component is not told by them."""
+
 _PORT = re.compile(r":[0-9]{2,5}$")
 
 
@@ -119,7 +122,8 @@ class VitalSign(BaseModel):
         if self.callee is not None:
             return f"to {labels.get(self.callee, '?')}"
         named = {"__name__", "workload", *self.component}
-        return " ".join(value for name, value in sorted(labels.items()) if name not in named)
+        others = [value for name, value in sorted(labels.items()) if name not in named]
+        return " ".join(others) if len(others) <= MOST_DETAILS else ""
 
     def is_there(self, names: Collection[str]) -> bool:
         """Whether a cluster that has metrics of these ``names`` can answer."""

@@ -20,7 +20,7 @@ from aiops_mcp.fleet.metric_changes import LevelSearch, find_level_changes, onse
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.series_grid import SeriesGrid, Span
 from aiops_mcp.fleet.vital_signs import Area, Bad, SignKind, VitalSign, sign_named
-from aiops_mcp.models.anomaly import AnomalySeverity, Sensitivity
+from aiops_mcp.models.anomaly import AnomalySeverity, AnomalyType, Sensitivity
 from aiops_mcp.models.metrics import ResultType, Series
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.settings import Settings
@@ -283,6 +283,19 @@ async def test_what_goes_on_stands_before_what_is_over(bench):
 # --- what a query's series are of -----------------------------------------------------------
 
 
+async def test_a_rise_of_traffic_over_hours_may_be_the_rhythm_of_the_day(bench):
+    rising = 100.0 + np.concatenate([np.zeros(30), np.arange(POINTS - 30) * 3.0])
+    rising += np.random.default_rng(2).standard_normal(POINTS)
+    fleet = bench(aaa=Prometheus({"http_requests_total": [(CART, rising)]}))
+    traffic = sign_named("service traffic")
+    assert (await fleet.find(signs=(traffic,))).anomalies == ()
+    [one] = (await fleet.find(signs=(traffic.model_copy(update={"kind": "saturation"}),))).anomalies
+    assert one.anomaly_type is AnomalyType.TREND_CHANGE
+    sudden = bench(aaa=Prometheus({"http_requests_total": [(CART, noisy(100, 20))]}))
+    [one] = (await sudden.find(signs=(traffic,))).anomalies
+    assert one.actual_value == pytest.approx(20, rel=0.2)
+
+
 @pytest.mark.parametrize(
     ("labels", "component", "kind"),
     [
@@ -364,7 +377,7 @@ def test_the_order_of_onset_is_that_of_the_first_change_of_each():
 
 
 async def test_what_runs_out_stands_soonest_first_with_its_band(bench):
-    filling = 0.3 + 0.3 * np.arange(POINTS) / (POINTS - 1)
+    filling = 0.5 + 0.3 * np.arange(POINTS) / (POINTS - 1)
     fleet = bench(
         aaa=Prometheus({"node_filesystem": [(DISK, filling), (DISK, noisy(0.4))]}),
         bbb=Prometheus(
@@ -378,12 +391,23 @@ async def test_what_runs_out_stands_soonest_first_with_its_band(bench):
     ]
     disk, certificate = answer.running_out
     wait = (disk.at.timestamp() - fleet.span.end) / 3600
-    assert wait == pytest.approx(0.4 / 0.3 * 2, rel=0.1)
+    assert wait == pytest.approx(0.2 / 0.3 * 2, rel=0.1)
     assert disk.per_day == pytest.approx(3.6, rel=0.1)
     assert disk.limit == 1
     assert certificate.at == datetime.fromtimestamp(fleet.span.end + 1.5 * 86_400, UTC)
     assert certificate.earliest == certificate.at == certificate.latest
     assert answer.total == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"), [(0.30, 0.32, 0), (0.78, 0.80, 1), (0.3, 0.9, 1)]
+)
+async def test_only_what_is_near_its_end_is_foretold_further_than_was_looked_back(
+    bench, start, end, told
+):
+    slow = start + (end - start) * np.arange(POINTS) / (POINTS - 1)
+    fleet = bench(aaa=Prometheus({"node_filesystem": [(DISK, slow)]}))
+    assert len((await fleet.running_out()).running_out) == told
 
 
 async def test_beyond_its_limit_it_is_told_although_it_stands_still(bench):
