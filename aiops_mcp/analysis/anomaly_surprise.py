@@ -14,7 +14,7 @@ import numpy as np
 
 from aiops_mcp.analysis.series import Vector
 
-REMEMBERED: Final = 8192
+REMEMBERED: Final = 4096
 """Numbers a memory of ranks holds; when full, every other one of the sorted ones goes."""
 FEWEST: Final = 20
 """With fewer numbers before it, none is rare."""
