@@ -112,7 +112,9 @@ def rank_causes(problem: Problem, *, most: int = 10) -> Ranking:
         )
         for name in ranked[:most]
     )
-    return Ranking(causes, "" if causes else "nothing moved", first if causes else None)
+    if not causes:
+        return Ranking((), "nothing moved")
+    return Ranking(causes, onset=first if causes[0].began is None else causes[0].began)
 
 
 def _standings(problem: Problem, graph: Dependencies, target: Signal | None) -> dict[str, Standing]:

@@ -179,7 +179,7 @@ class Cause:
 class Ranking:
     """Causes, likeliest first; ``reason_if_empty`` says why there is none.
 
-    ``onset`` is when it began as the data tell it, in Unix seconds.
+    ``onset`` is when the likeliest began as the data tell it, in Unix seconds.
     """
 
     causes: tuple[Cause, ...]
