@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_mcp.analysis.logpatterns import TemplateMiner, template_id
+from aiops_mcp.analysis.logpatterns import TemplateMiner
+from aiops_mcp.analysis.logpatterns_template import template_id
 from aiops_mcp.analysis.logpatterns_tokens import joined, readable, tokens_of
 from aiops_mcp.analysis.logpatterns_values import (
     MARKS,
@@ -313,7 +314,14 @@ def test_memory_is_bounded_whatever_comes():
     assert len(kinds) <= 51
     assert sum(template.count for template in {each.now() for each in found}) == len(found)
     assert sum(template.count for template in miner.templates()) == len(found)
-    assert miner.add("never seen before, at all").text == "<*>"
+    found = [
+        miner.add(f"{letter} is its own kind of line {'y ' * n}")
+        for n, letter in enumerate(letters * 3)
+    ]
+    rest = found[-1]
+    assert rest.text == "<*>"
+    assert len(miner.templates()) == 51
+    assert rest.number not in {each.number for each in miner.templates() if each is not rest}
 
 
 def test_what_is_full_still_takes_what_is_alike():
@@ -325,10 +333,19 @@ def test_what_is_full_still_takes_what_is_alike():
 
 def test_many_alike_are_not_compared_for_ever():
     chance = random.Random(7)
-    miner = TemplateMiner(most_alike=10)
     words = ["".join(chance.choices(string.ascii_lowercase, k=5)) for _ in range(900)]
-    found = [miner.add(f"begin here {' '.join(chance.sample(words, 9))}") for _ in range(300)]
-    assert len({each.now().number for each in found}) <= 11
+    lines = [f"begin here {' '.join(chance.sample(words, 9))} end there" for _ in range(300)]
+    assert len(set(sorted_in(*lines[:150]))) == 150
+    assert len(set(sorted_in(*lines, most_alike=10))) <= 10
+
+
+def test_what_is_crowded_at_one_end_is_found_by_the_other():
+    names = [a + b for a in "abcdefgh" for b in "abcdefgh"]
+    lines = [f"level info {name} went on with {name} {name}s" for name in names]
+    miner = TemplateMiner(most_alike=5)
+    first = [miner.add(line) for line in lines]
+    assert [miner.add(line) for line in lines] == first
+    assert len(miner.templates()) == len({id(each) for each in first}) == 64
 
 
 @pytest.mark.parametrize(
