@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from aiops_mcp.models.silences import Matcher
 
+_SILENCE_STATES = frozenset({"pending", "active", "expired"})
+
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerAlert:
@@ -72,8 +74,8 @@ def parse_alert(item: dict[str, Any]) -> AlertmanagerAlert:
     status: dict[str, Any] = item.get("status") or {}
     return AlertmanagerAlert(
         fingerprint=item.get("fingerprint") or label_fingerprint(item["labels"]),
-        labels=dict(item["labels"]),
-        annotations=dict(item.get("annotations") or {}),
+        labels=_texts(item["labels"]),
+        annotations=_texts(item.get("annotations") or {}),
         starts_at=_moment(item["startsAt"]),
         ends_at=parse_end(item.get("endsAt")),
         updated_at=parse_end(item.get("updatedAt")),
@@ -95,7 +97,7 @@ def parse_silences(payload: Any) -> list[Silence]:
     return [
         Silence(
             id=item["id"],
-            state=item["status"]["state"],
+            state=_silence_state(item["status"]["state"]),
             matchers=tuple(_matcher(matcher) for matcher in item["matchers"]),
             starts_at=_moment(item["startsAt"]),
             ends_at=_moment(item["endsAt"]),
@@ -104,6 +106,12 @@ def parse_silences(payload: Any) -> list[Silence]:
         )
         for item in _list(payload)
     ]
+
+
+def _silence_state(text: str) -> str:
+    if text not in _SILENCE_STATES:
+        raise ValueError(f"a silence in the state {text!r}")
+    return text
 
 
 def _matcher(item: dict[str, Any]) -> Matcher:
@@ -149,8 +157,15 @@ def _list(payload: Any) -> list[Any]:
     return cast("list[Any]", payload)
 
 
+def _texts(pairs: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in pairs.items()}
+
+
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 def parse_end(text: str | None) -> datetime | None:

@@ -66,7 +66,10 @@ def _v1_span(raw: Json, processes: Mapping[str, tuple[str, Tags]]) -> SpanRecord
     own_process = raw.get("process")  # some servers write it into the span
     if isinstance(own_process, Mapping):
         process = _map(cast("object", own_process))
-        service, resource = str(process.get("serviceName")), _tags(process.get("tags"))
+        service, resource = (
+            str(process.get("serviceName") or UNKNOWN_SERVICE),
+            _tags(process.get("tags")),
+        )
     else:
         service, resource = processes.get(str(raw.get("processID")), (UNKNOWN_SERVICE, {}))
     trace_id, span_id = hex_id(raw["traceID"], 16), hex_id(raw["spanID"], 8)

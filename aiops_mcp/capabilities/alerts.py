@@ -1,6 +1,7 @@
 """Alerts of the fleet, as the clusters' Alertmanagers have them now."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -17,8 +18,14 @@ from aiops_mcp.capabilities.digesting import (
 )
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AlertNotFound
-from aiops_mcp.fleet.alert_merge import without_replicas
-from aiops_mcp.models.alerts import Alert, AlertSeverity, AlertState, AlertStatistics
+from aiops_mcp.fleet.alert_merge import merge_alerts, without_replicas
+from aiops_mcp.models.alerts import (
+    Alert,
+    AlertSeverity,
+    AlertState,
+    AlertStatistics,
+    FleetAlertGroup,
+)
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity, Timestamp
@@ -26,6 +33,8 @@ from aiops_mcp.models.silences import FleetSilence
 from aiops_mcp.operation import Capability, Clusters, Input
 
 alerts = Capability("alerts", "Alerts of the fleet.")
+
+MOST_FINGERPRINTS = 20
 
 
 class AlertQuery(Input):
@@ -42,12 +51,14 @@ class AlertQuery(Input):
 class AlertList(Entity):
     """Every alert that matched, one entry a cluster it fires in, worst first.
 
+    ``groups`` are the same by name, each with the clusters that have it, of ``coverage.succeeded``.
     ``switches`` are the names of dead-man's switches, which are well while they fire.
     ``inhibitors`` are the names of the alerts that inhibit others, by fingerprint, and
     ``silences_ending`` those that mute some of what matched and end within a day.
     """
 
     alerts: tuple[Alert, ...]
+    groups: tuple[FleetAlertGroup, ...] = ()
     total: int
     by_severity: dict[AlertSeverity, int]
     suppressed_left_out: int = 0
@@ -100,6 +111,7 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
     inhibiting = {name for alert in shown for name in alert.inhibited_by}
     return AlertList(
         alerts=tuple(shown),
+        groups=_groups(shown, context.settings.alert_replica_labels),
         total=len(shown),
         by_severity=dict(Counter(alert.severity for alert in shown)),
         suppressed_left_out=len(matching) - len(shown),
@@ -112,6 +124,23 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertList:
         silences_ending=await context.alerts.silences.ending(matching, context.principal),
         coverage=found.coverage,
         as_of=found.asked_at,
+    )
+
+
+def _groups(alerts: Sequence[Alert], ignored: Sequence[str]) -> tuple[FleetAlertGroup, ...]:
+    return tuple(
+        FleetAlertGroup(
+            alertname=group.alertname,
+            severity=group.severity,
+            state=group.state,
+            is_suppressed=group.is_suppressed,
+            starts_at=group.starts_at,
+            count=len(group.alerts),
+            clusters=tuple(place.cluster_name for place in group.places),
+            shared_labels=dict(group.shared_labels),
+            fingerprints=tuple(one.alert.fingerprint for one in group.alerts[:MOST_FINGERPRINTS]),
+        )
+        for group in merge_alerts(alerts, ignored)
     )
 
 

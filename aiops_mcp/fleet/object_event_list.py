@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.fleet import CacheRule, Fleet
@@ -15,9 +15,6 @@ from aiops_mcp.operation import Progress, no_progress
 
 MOST_EVENTS = 20_000
 """Of one cluster; API servers keep an hour of them."""
-
-EARLY = timedelta(minutes=1)
-"""A cluster's clock may be ahead; what it says happened in the future did happen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,25 @@ class Alert(Entity):
         return bool(self.silenced_by or self.inhibited_by)
 
 
+class FleetAlertGroup(Entity):
+    """Alerts of one name over the fleet; ``count`` are different ones, wherever each was seen.
+
+    ``clusters`` are all places; ``state`` and ``severity`` are the gravest, ``starts_at`` is the
+    earliest. ``is_suppressed``: everyone of them is, in every place. ``fingerprints`` are those of
+    the most urgent alerts.
+    """
+
+    alertname: str
+    severity: AlertSeverity
+    state: AlertState
+    is_suppressed: bool
+    starts_at: Timestamp
+    count: int
+    clusters: tuple[str, ...]
+    shared_labels: dict[str, str]
+    fingerprints: tuple[str, ...]
+
+
 SILENT_SWITCH = "DeadMansSwitchSilent"
 """Name of our own alert: the one that ought to fire always does not."""
 

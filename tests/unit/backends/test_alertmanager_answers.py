@@ -182,3 +182,26 @@ async def test_healthy_where_only_the_api_is_exposed():
     alertmanager, sent = client(httpx2.Response(404), httpx2.Response(200, json=status))
     await alertmanager.healthy()
     assert [request.url.path for request in sent] == ["/-/ready", "/api/v2/status"]
+
+
+def test_what_is_no_text_becomes_one():
+    [read] = parse_alerts([alert(labels={"alertname": "A", "port": 80}, annotations={"n": None})])
+    assert read.labels == {"alertname": "A", "port": "80"}
+    assert read.annotations == {"n": "None"}
+
+
+@pytest.mark.parametrize("wrong", ["2026-01-01T10:00:00", "yesterday"])
+def test_a_time_without_its_zone_is_none(wrong):
+    with pytest.raises(ValueError):
+        parse_alerts([alert(startsAt=wrong)])
+
+
+async def test_a_silence_of_an_unknown_state_is_not_alertmanagers():
+    silence = {
+        "id": "s", "matchers": [], "startsAt": "2026-01-01T10:00:00Z",
+        "endsAt": "2026-01-01T12:00:00Z", "status": {"state": "sleeping"},
+    }  # fmt: skip
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=[silence]))
+    target = Target("https://alerts.example", "alertmanager", "edge-1")
+    with pytest.raises(BackendMisbehaved):
+        await AlertmanagerClient(HttpClient(target, transport=transport)).silences()
