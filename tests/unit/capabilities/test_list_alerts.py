@@ -55,8 +55,8 @@ def context(*alerts):
 async def test_one_name_in_many_places_is_one_group():
     found = await list_alerts(
         context(
-            alert("Down", "c-1", "f1", namespace="shop", pod="a", cluster="c-1"),
-            alert("Down", "c-2", "f2", minutes=30, namespace="shop", pod="a", cluster="c-2"),
+            alert("Down", "c-1", "f1", namespace="shop", pod="a", clusterID="1"),
+            alert("Down", "c-2", "f2", minutes=30, namespace="shop", pod="a", clusterID="2"),
             alert("Down", "c-2", "f3", namespace="shop", pod="b", prometheus_replica="0"),
             alert("Down", "c-2", "f4", namespace="shop", pod="b", prometheus_replica="1"),
         ),
