@@ -26,6 +26,8 @@ PRESENT: Final = 0.5
 FLOOR_SHARE: Final = 0.02
 """Peers that do the same are so alike that any noise would stand out: the scatter is at least this
 share of their median."""
+FARTHEST: Final = 1e6
+"""Farther off is told as so many: where all peers are exactly zero, anything is."""
 TOO_MANY: Final = 1 / 3
 """Where more of them stand off, they are two kinds, and none is the odd one."""
 
@@ -70,11 +72,10 @@ def odd_ones(values: Matrix) -> PeerComparison:
     rows = rows[:, np.isfinite(rows).sum(axis=0) >= FEWEST]
     if not rows.shape[1]:
         return PeerComparison((), f"at no step do {FEWEST} peers have a value")
-    with np.errstate(over="ignore", invalid="ignore"):
-        middle = np.nanmedian(rows, axis=0)
-        scale = _scale(rows, middle)
-        deviations = np.where(scale > 0.0, (rows - middle) / np.where(scale > 0.0, scale, 1.0), 0.0)
-    deviations = np.where(np.isfinite(rows), deviations, np.nan)
+    size = float(np.nanmax(np.abs(rows))) or 1.0
+    rows = rows / size  # so that nothing overflows
+    middle = np.nanmedian(rows, axis=0)
+    deviations = _deviations(rows, middle, _scale(rows, middle))
     standing = np.nanmedian(deviations, axis=1)
     counted = np.isfinite(deviations).sum(axis=1)
     beyond = np.where(np.isfinite(deviations), deviations * np.sign(standing)[:, None] > ODD, False)
@@ -89,12 +90,19 @@ def odd_ones(values: Matrix) -> PeerComparison:
             int(judged[row]),
             float(standing[row]),
             float(share[row]),
-            float(np.nanmedian(rows[row])),
-            float(np.median(middle)),
+            float(np.nanmedian(rows[row])) * size,
+            float(np.median(middle)) * size,
         )
         for row in odd
     ]
     return PeerComparison(tuple(sorted(found, key=lambda each: -abs(each.deviation))))
+
+
+def _deviations(rows: Matrix, middle: Vector, scale: Vector) -> Matrix:
+    """0 where all are the same, NaN where a value is missing."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        found = np.where(rows == middle, 0.0, (rows - middle) / scale)
+    return np.where(np.isfinite(rows), np.clip(found, -FARTHEST, FARTHEST), np.nan)
 
 
 def _scale(rows: Matrix, middle: Vector) -> Vector:

@@ -81,10 +81,9 @@ def test_too_few_peers_and_missing_values_are_said():
     values[0, :40] = np.nan
     values[1] = np.inf
     assert "3 peers" in odd_ones(values).reason_if_none
-    apart = np.full((4, 8), np.nan)
-    for row in range(4):
-        apart[row, row : row + 4] = 1.0
-    assert odd_ones(apart).reason_if_none == "" or odd_ones(apart).odd == ()
+    apart = np.ones((4, 8))
+    apart[:2, :4] = apart[2:, 4:] = np.nan
+    assert odd_ones(apart).reason_if_none == "at no step do 4 peers have a value"
 
 
 def test_holes_do_not_hide_the_odd_one():
@@ -92,6 +91,13 @@ def test_holes_do_not_hide_the_odd_one():
     values[7] += 40.0
     values[np.random.default_rng(5).random(values.shape) < 0.3] = np.nan
     assert [each.index for each in odd_ones(values).odd] == [7]
+
+
+def test_where_all_others_are_zero_anything_is_far_off():
+    values = np.zeros((6, 10))
+    values[4] = 1e300
+    [odd] = odd_ones(values).odd
+    assert (odd.index, odd.deviation, odd.value, odd.peers) == (4, 1e6, 1e300, 0.0)
 
 
 def test_a_vector_is_refused():
