@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
 )
 from sqlalchemy.engine import Dialect
@@ -203,6 +204,30 @@ audit = Table(
 )
 """One row a call: who asked what of which clusters, and how it went (``OK`` or an error's code).
 Arguments are kept without secrets; of results only a digest is."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("title", String(200), nullable=False),
+    Column("report_type", String(32), nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("clusters", JSON, nullable=False),
+    Column("period_start", Moment, nullable=False),
+    Column("period_end", Moment, nullable=False),
+    Column("generated_by", String(255), nullable=False),
+    Column("storage_path", String(1024), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("not_available", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("slot", String(255)),
+    UniqueConstraint("slot", name="reports_slot"),
+    Index("reports_by_time", "created_at"),
+    Index("reports_by_expiry", "expires_at"),
+)
+"""``slot`` names the turn of a schedule that a report was made for: one turn makes one report."""
 
 leases = Table(
     "leases",
