@@ -51,13 +51,28 @@ def findings_of(
     found: list[AnomalyDetection] = []
     for row, labels in enumerate(grid.labels):
         values = grid.values[row]
-        seen = judged[row].anomalies if judged else []
+        seen = outermost(judged[row].anomalies) if judged else []
         told = [one for one in seen if matters(sign, one) and not _may_be_rhythm(sign, one, grid)]
         breach = breach_of(sign, values)
         if breach is not None and not any(one.end >= breach.begin for one in told):
             told.append(breach)
         found.extend(_detection(sign, labels, values, one, grid, place) for one in told)
     return found
+
+
+def outermost(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    """Without those that lie within another: a spike upon a new level is part of that event."""
+    return [
+        one
+        for one in anomalies
+        if not any(
+            other is not one
+            and other.begin <= one.begin
+            and one.end <= other.end
+            and (other.end - other.begin) > (one.end - one.begin)
+            for other in anomalies
+        )
+    ]
 
 
 def matters(sign: VitalSign, anomaly: Anomaly) -> bool:

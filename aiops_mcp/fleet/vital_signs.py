@@ -21,6 +21,9 @@ from aiops_mcp.promql.tree import METRIC_NAME, Matcher
 LEAST_RATE_SECONDS = 120.0
 """Four scrapes of 30 s, as Grafana's ``$__rate_interval``: fewer make a rate jump or vanish."""
 
+LEAST_EVENTS_SECONDS = 600.0
+"""Restarts come minutes apart (the kubelet's back-off is five): in less they blink."""
+
 _HASH = "[bcdfghjklmnpqrstvwxz2456789]"
 """The letters of generated names (k8s.io/apimachinery util/rand): no word is made of them."""
 POD_OWNER = f"(.+?)((-{_HASH}{{6,10}}|-[0-9]{{8,10}})?-{_HASH}{{5}}|-[0-9]{{1,4}})?"
@@ -103,7 +106,10 @@ class VitalSign(BaseModel):
     def query(self, step_seconds: float = 60.0) -> str:
         """The PromQL to ask at steps of ``step_seconds``."""
         window = max(LEAST_RATE_SECONDS, step_seconds + LEAST_RATE_SECONDS / 4)
-        text = " ".join(self.expression.split()).replace("$rate", f"{math.ceil(window)}s")
+        events = max(LEAST_EVENTS_SECONDS, window)
+        text = " ".join(self.expression.split())
+        text = text.replace("$rate", f"{math.ceil(window)}s")
+        text = text.replace("$events", f"{math.ceil(events)}s")
         if self.per_workload is None:
             return text
         return (
@@ -175,7 +181,7 @@ def _by_name() -> Mapping[str, VitalSign]:
 @cache
 def _wanted(expression: str) -> tuple[Matcher, ...]:
     """What each selector of an expression asks of the metric's name."""
-    node = parse(expression.replace("$rate", "2m"))
+    node = parse(expression.replace("$rate", "2m").replace("$events", "10m"))
     found = (
         Matcher(METRIC_NAME, "=", use.selector.name)
         if use.selector.name

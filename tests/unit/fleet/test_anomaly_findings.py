@@ -15,6 +15,7 @@ from aiops_mcp.fleet.anomaly_findings import (
     explained,
     findings_of,
     identity,
+    outermost,
     percent,
     severity_of,
 )
@@ -138,6 +139,16 @@ def test_what_is_over_says_until_when():
     assert one.ended_at == datetime.fromtimestamp(START + 45 * 60, UTC)
     assert one.severity is AnomalySeverity.MEDIUM
     assert "until 12:45" in one.explanation
+
+
+def test_a_spike_upon_a_new_level_is_part_of_that_event():
+    values = [0.4] * 40 + [0.9] * 3 + [0.8] * 17
+    level, spike = anomaly(0.4, 0.8), anomaly(0.8, 0.9, begin=41, end=43)
+    before = anomaly(0.4, 0.7, begin=10, end=12)
+    found = findings_of(sign(least=0.05), grid(values), judged(before, level, spike), PLACE)
+    assert [one.actual_value for one in found] == [0.7, 0.8]
+    twins = [anomaly(0.4, 0.8), anomaly(0.4, 0.8)]
+    assert outermost(twins) == twins
 
 
 def test_what_does_not_matter_is_not_told():

@@ -53,6 +53,12 @@ def test_the_rate_window_holds_four_scrapes_and_a_step():
     assert "[330s]" in sign.query(300)
 
 
+def test_what_happens_rarely_is_counted_over_ten_minutes():
+    sign = sign_named("restarts")
+    assert "[600s]" in sign.query(60)
+    assert "[930s]" in sign.query(900)
+
+
 def test_pods_are_folded_into_their_workload():
     query = sign_named("restarts").query()
     assert query.startswith("sum by (namespace, workload) (label_replace(increase(")
