@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
+from aiops_mcp.backends import faults
 from aiops_mcp.backends.alertmanager_answers import (
     AlertmanagerAlert,
     AlertmanagerStatus,
@@ -110,9 +111,8 @@ class AlertmanagerClient:
         try:
             return read(payload)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            target = self.http.target
-            raise BackendMisbehaved(
-                f"{target}: JSON that is not Alertmanager's API v2.",
+            raise faults.foreign(
+                self.http.target,
+                "JSON that is not Alertmanager's API v2",
                 "Check that the URL is that of an Alertmanager 0.22 or newer (without /api/v2).",
-                details={"backend": target.name, "cluster": target.cluster},
             ) from error

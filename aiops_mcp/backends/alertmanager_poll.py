@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from aiops_mcp.backends import faults
 from aiops_mcp.backends.alertmanager import AlertmanagerClient
 from aiops_mcp.backends.alertmanager_answers import (
     AlertmanagerAlert,
@@ -20,7 +21,6 @@ from aiops_mcp.backends.alertmanager_answers import (
 )
 from aiops_mcp.backends.prometheus import PrometheusClient
 from aiops_mcp.backends.prometheus_answers import prometheus_refusal
-from aiops_mcp.errors import BackendMisbehaved
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,10 @@ def _read(
     try:
         return read(payload)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        target = client.http.target
-        raise BackendMisbehaved(
-            f"{target}: JSON that is not a list of alerts.",
+        raise faults.foreign(
+            client.http.target,
+            "JSON that is not a list of alerts",
             "Check that the URL is that of the backend, without its /api.",
-            details={"backend": target.name, "cluster": target.cluster},
         ) from error
 
 

@@ -220,6 +220,17 @@ def not_json(target: Target, answer: Answer) -> BackendMisbehaved:
     )
 
 
+def foreign(target: Target, what: str, hint: str) -> BackendMisbehaved:
+    """What came is JSON, but not such as this backend answers."""
+    return BackendMisbehaved(f"{target}: {what}.", hint, details=details_of(target))
+
+
+def not_kubernetes(
+    target: Target, what: str = "JSON that is not the Kubernetes API's"
+) -> BackendMisbehaved:
+    return foreign(target, what, "Check that the URL is that of the API server.")
+
+
 def redirected(target: Target, status: int, location: str) -> BackendError:
     """Redirects are never followed: they would carry the token elsewhere."""
     parts = urlsplit(location)

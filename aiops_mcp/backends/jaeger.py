@@ -19,7 +19,7 @@ from aiops_mcp.backends.jaeger_answers import fits, hit_of, matches, parse_v1, p
 from aiops_mcp.backends.otlp import read_aside
 from aiops_mcp.backends.traceql import status_of
 from aiops_mcp.backends.wire import Answer
-from aiops_mcp.errors import BackendMisbehaved, BackendRefused
+from aiops_mcp.errors import BackendRefused
 from aiops_mcp.models.spans import SearchHits, SpanRecord, TraceSearch, TraceSpans
 
 MOST_SERVICES = 200
@@ -148,11 +148,10 @@ class JaegerClient:
     def _object(self, answer: Answer) -> dict[str, Any]:
         payload = self.http.parsed(answer)
         if not isinstance(payload, dict):
-            target = self.http.target
-            raise BackendMisbehaved(
-                f"{target}: JSON that is not Jaeger's.",
+            raise faults.foreign(
+                self.http.target,
+                "JSON that is not Jaeger's",
                 "Check that the URL is that of Jaeger's query service (without /api).",
-                details=faults.details_of(target),
             )
         return cast("dict[str, Any]", payload)
 

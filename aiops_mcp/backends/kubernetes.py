@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
+from aiops_mcp.backends import faults
 from aiops_mcp.backends import kubernetes_access as reviews
 from aiops_mcp.backends.call import Params
 from aiops_mcp.backends.http import HttpClient
@@ -18,7 +19,6 @@ from aiops_mcp.backends.kubernetes_lists import PAGE_SIZE, list_all
 from aiops_mcp.backends.kubernetes_paths import resource_path, segment
 from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
 from aiops_mcp.backends.kubernetes_watch import WatchEvent, watch_objects
-from aiops_mcp.errors import BackendMisbehaved
 
 if TYPE_CHECKING:
     from aiops_mcp.backends.kubernetes_exec import ExecResult
@@ -263,16 +263,8 @@ class KubernetesClient:
 
     def _object(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self._foreign()
+            raise faults.not_kubernetes(self.http.target)
         return cast("dict[str, Any]", value)
-
-    def _foreign(self) -> BackendMisbehaved:
-        target = self.http.target
-        return BackendMisbehaved(
-            f"{target}: JSON that is not the Kubernetes API's.",
-            "Check that the URL is that of the API server.",
-            details={"backend": target.name, "cluster": target.cluster},
-        )
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> list[tuple[str, str]]:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from aiops_mcp.backends import faults
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
-from aiops_mcp.errors import BackendError, BackendMisbehaved
+from aiops_mcp.errors import BackendError
 
 _AGGREGATED = ",".join(
     (
@@ -164,9 +165,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _object(http: HttpClient, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise BackendMisbehaved(
-            f"{http.target}: JSON that is not the Kubernetes API's.",
-            "Check that the URL is that of the API server.",
-            details={"backend": http.target.name, "cluster": http.target.cluster},
-        )
+        raise faults.not_kubernetes(http.target)
     return cast("dict[str, Any]", value)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
+from aiops_mcp.backends import faults
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.kubernetes_status import kubernetes_refusal
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused
@@ -172,9 +173,4 @@ def _dicts(value: Any) -> list[Json]:
 
 
 def _foreign(http: HttpClient, what: str) -> BackendMisbehaved:
-    target = http.target
-    return BackendMisbehaved(
-        f"{target}: {what}, which is not the Kubernetes API's way.",
-        "Check that the URL is that of the API server.",
-        details={"backend": target.name, "cluster": target.cluster},
-    )
+    return faults.not_kubernetes(http.target, f"{what}, which is not the Kubernetes API's way")

@@ -242,11 +242,10 @@ class TempoClient:
     def _object(self, answer: Answer) -> dict[str, Any]:
         payload = self.http.parsed(answer)
         if not isinstance(payload, dict):
-            target = self.http.target
-            raise BackendMisbehaved(
-                f"{target}: JSON that is not Tempo's.",
+            raise faults.foreign(
+                self.http.target,
+                "JSON that is not Tempo's",
                 "Check that the URL is that of a Tempo API (without /api).",
-                details=faults.details_of(target),
             )
         return cast("dict[str, Any]", payload)
 

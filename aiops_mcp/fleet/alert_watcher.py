@@ -28,7 +28,7 @@ from aiops_mcp.fleet.alert_looks import (
 )
 from aiops_mcp.fleet.alert_occurrences import Gone
 from aiops_mcp.fleet.fleet import Fleet
-from aiops_mcp.fleet.shards import RENEW_SECONDS, TAKE_MORE_SECONDS, Shards
+from aiops_mcp.fleet.shards import LOOK_AROUND_SECONDS, Shards, watch_ours
 from aiops_mcp.models.alerts import Alert
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.principal import Principal, Role
@@ -37,7 +37,6 @@ from aiops_mcp.settings import Settings
 _log = logging.getLogger(__name__)
 
 WATCHER = Principal(subject="fleet.alert_watcher", role=Role.ADMIN)
-LOOK_AROUND_SECONDS = 1.0
 CONFIRM_SECONDS = 5.0
 """An alert that is missing is looked for again so soon, to be sure."""
 
@@ -90,20 +89,8 @@ class AlertWatcher:
 
     async def run(self) -> None:
         """Look until cancelled; then give the leases back."""
-        loop = asyncio.get_running_loop()
-        look_around = renew = loop.time()
         try:
-            while True:
-                now = loop.time()
-                if now >= renew:
-                    took = await self._shards.renew()
-                    renew = now + (TAKE_MORE_SECONDS if took else RENEW_SECONDS)
-                    look_around = now if took else look_around
-                if now >= look_around:
-                    await self._look_around(now)
-                    look_around = now + LOOK_AROUND_SECONDS
-                wake = min(look_around, renew, self._start_due(loop.time()))
-                await asyncio.sleep(max(0.0, wake - loop.time()))
+            await watch_ours(self._shards, self._look_around, self._start_due)
         finally:
             for task in self._tasks:
                 task.cancel()

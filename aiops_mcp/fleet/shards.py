@@ -6,7 +6,7 @@ out and the others take over. Without leases there is one replica, and it looks 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -17,6 +17,9 @@ SHARDS = 16
 TAKEN_AT_ONCE = 2
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10.0
+LOOK_AROUND_SECONDS = 1.0
+"""How often the list of clusters is read for newcomers."""
+
 TAKE_MORE_SECONDS = 0.1
 """Time for other replicas to take their part; a lone one has everything within a second."""
 
@@ -121,3 +124,28 @@ async def keep_shards(ours: Ours, shared_out: asyncio.Event) -> None:
         if not took:
             shared_out.set()
         await asyncio.sleep(TAKE_MORE_SECONDS if took else RENEW_SECONDS)
+
+
+async def watch_ours(
+    shards: Ours,
+    look_around: Callable[[float], Awaitable[None]],
+    start_due: Callable[[float], float],
+) -> None:
+    """The schedule of who watches each cluster at a time of its own; until cancelled.
+
+    Leases are renewed, ``look_around`` takes in which clusters are ours, and ``start_due`` starts
+    what is due and says when the next is. Times are the event loop's.
+    """
+    loop = asyncio.get_running_loop()
+    look = renew = loop.time()
+    while True:
+        now = loop.time()
+        if now >= renew:
+            took = await shards.renew()
+            renew = now + (TAKE_MORE_SECONDS if took else RENEW_SECONDS)
+            look = now if took else look
+        if now >= look:
+            await look_around(now)
+            look = now + LOOK_AROUND_SECONDS
+        wake = min(look, renew, start_due(loop.time()))
+        await asyncio.sleep(max(0.0, wake - loop.time()))

@@ -21,7 +21,7 @@ from aiops_mcp.fleet.access import Clients
 from aiops_mcp.fleet.checkup import look_at
 from aiops_mcp.fleet.discovery import discover
 from aiops_mcp.fleet.health import Finding, Reachability
-from aiops_mcp.fleet.shards import RENEW_SECONDS, TAKE_MORE_SECONDS, Shards
+from aiops_mcp.fleet.shards import LOOK_AROUND_SECONDS, Shards, watch_ours
 from aiops_mcp.models.cluster import (
     Cluster,
     ClusterCapabilities,
@@ -35,9 +35,6 @@ from aiops_mcp.settings import Settings
 _log = logging.getLogger(__name__)
 
 WATCHER = Principal(subject="fleet.watcher", role=Role.ADMIN)
-LOOK_AROUND_SECONDS = 1.0
-"""How often the list of clusters is read for newcomers."""
-
 CHECKS_PER_SECOND_AT_START = 50
 DISCOVERIES_AT_ONCE = 8
 DISCOVERY_TIMEOUT_SECONDS = 60.0
@@ -111,21 +108,8 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled; then give the leases back."""
-        loop = asyncio.get_running_loop()
-        look_around = renew = loop.time()
         try:
-            while True:
-                now = loop.time()
-                if now >= renew:
-                    took = await self._shards.renew()
-                    renew = now + (TAKE_MORE_SECONDS if took else RENEW_SECONDS)
-                    look_around = now if took else look_around
-                if now >= look_around:
-                    await self._look_around(now)
-                    look_around = now + LOOK_AROUND_SECONDS
-                self._start_due(loop.time())
-                wake = min(look_around, renew, self._heap[0][0] if self._heap else look_around)
-                await asyncio.sleep(max(0.0, wake - loop.time()))
+            await watch_ours(self._shards, self._look_around, self._start_due)
         finally:
             await self._stop()
 
@@ -166,7 +150,8 @@ class Watcher:
             else:
                 watched.cluster = cluster
 
-    def _start_due(self, now: float) -> None:
+    def _start_due(self, now: float) -> float:
+        """Start the checks that are due; the time of the next one."""
         while self._heap and self._heap[0][0] <= now:
             due, cluster_id = heapq.heappop(self._heap)
             watched = self._watched.get(cluster_id)
@@ -179,6 +164,7 @@ class Watcher:
             heapq.heappush(self._heap, (watched.due, cluster_id))
             if not watched.checking:
                 self._spawn(self._scheduled(watched))
+        return self._heap[0][0] if self._heap else now + LOOK_AROUND_SECONDS
 
     def _period(self, cluster: Cluster) -> float:
         return self._settings.check_every[cluster.cluster_type]
