@@ -39,7 +39,7 @@ AROUND: Final = 20
 """And over which the score looks, beside the sample itself."""
 REACH: Final = 2000
 """Samples back in which something similar is looked for."""
-REST: Final = 70
+REST: Final = 50
 """An event is over when this many samples in a row did not alarm."""
 FEWEST: Final = 100
 """Fewer samples are too few to alarm: one in a hundred cannot be told."""
