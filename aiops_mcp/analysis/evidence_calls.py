@@ -21,11 +21,11 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aiops_mcp.analysis.evidence_call_samples import CallSample, calls_of_traces
 from aiops_mcp.analysis.evidence_counts import as_normal, departure
 from aiops_mcp.analysis.rootcause_problem import Evidence, EvidenceKind
-from aiops_mcp.analysis.traces_assembly import AssembledTrace
-from aiops_mcp.analysis.traces_clocks import NOBODY
-from aiops_mcp.models.spans import SpanStatus
+
+__all__ = ["CallSample", "calls_of_traces", "evidence_of_calls"]
 
 Vector = NDArray[np.float64]
 Call = tuple[str, str]
@@ -44,30 +44,22 @@ _OFFSET_MS: Final = 1.0
 """Added before the logarithm: below a millisecond clocks and timers speak."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallSample:
-    """Calls of one pair in a short span of time that begins at ``time`` (Unix seconds).
+class _Row(NamedTuple):
+    """A time on the way or within, as a logarithm, with the calls behind it."""
 
-    ``callee_ms`` is the mean time within the callee, ``wait_ms`` the mean time that the caller
-    waited beyond it; NaN where unknown. ``errors`` are calls that failed.
-    """
-
-    time: float
-    caller: str
-    callee: str
+    value: float
     calls: int
-    callee_ms: float
-    wait_ms: float = float("nan")
-    errors: int = 0
+    time: float
 
 
 class _Shift(NamedTuple):
-    """How many deviations slower, by how many milliseconds, and what it was and is."""
+    """How many deviations slower, by how many milliseconds, what it was and is, and since when."""
 
     strength: float
     excess_ms: float
     before_ms: float
     now_ms: float
+    began: float
 
 
 class _Finding(NamedTuple):
@@ -75,54 +67,20 @@ class _Finding(NamedTuple):
     strength: float
     name: str
     text: str
+    began: float | None = None
 
 
 @dataclass(slots=True)
 class _Rows:
-    """Logarithms of times with the number of calls behind each, by call or by component."""
+    """Times and counts by call or by component."""
 
-    waits: dict[Call, list[tuple[float, int]]] = field(
-        default_factory=lambda: defaultdict[Call, list[tuple[float, int]]](list)
+    waits: dict[Call, list[_Row]] = field(
+        default_factory=lambda: defaultdict[Call, list[_Row]](list)
     )
-    own: dict[str, list[tuple[float, int]]] = field(
-        default_factory=lambda: defaultdict[str, list[tuple[float, int]]](list)
-    )
+    own: dict[str, list[_Row]] = field(default_factory=lambda: defaultdict[str, list[_Row]](list))
     calls: dict[Call, int] = field(default_factory=lambda: defaultdict[Call, int](int))
     errors: dict[Call, int] = field(default_factory=lambda: defaultdict[Call, int](int))
     into: dict[str, int] = field(default_factory=lambda: defaultdict[str, int](int))
-
-
-def calls_of_traces(traces: Iterable[AssembledTrace], *, width: float = 10.0) -> list[CallSample]:
-    """The calls between services that whole traces hold, summed over ``width`` seconds.
-
-    The wait is the caller's span less the callee's, so clocks do not matter.
-    """
-    cells: dict[tuple[float, str, str], list[tuple[float, float, bool]]] = defaultdict(list)
-    for trace in traces:
-        for index, parent in enumerate(trace.parents):
-            if parent == NOBODY:
-                continue
-            span, above = trace.spans[index], trace.spans[parent]
-            if above.service == span.service:
-                continue
-            begin = trace.starts[index] / 1e9 // width * width
-            within = span.duration_ns / 1e6
-            # An asynchronous callee outlives its caller's span: nobody waited.
-            wait = max(above.duration_ns / 1e6 - within, 0.0)
-            failed = span.status is SpanStatus.ERROR or above.status is SpanStatus.ERROR
-            cells[begin, above.service, span.service].append((within, wait, failed))
-    return [
-        CallSample(
-            begin,
-            caller,
-            callee,
-            len(each),
-            sum(within for within, _, _ in each) / len(each),
-            sum(wait for _, wait, _ in each) / len(each),
-            sum(failed for _, _, failed in each),
-        )
-        for (begin, caller, callee), each in sorted(cells.items())
-    ]
 
 
 def evidence_of_calls(
@@ -150,6 +108,7 @@ def evidence_of_calls(
             component=component,
             kind=EvidenceKind.CALL,
             strength=findings[0].strength,
+            began=findings[0].began,
             text="; ".join(each.text for each in findings),
             name=findings[0].name,
         )
@@ -174,10 +133,10 @@ def _rows(samples: Iterable[CallSample]) -> _Rows:
         count[each.callee, each.time] += each.calls
         beyond[each.caller, each.time] += each.calls * (each.callee_ms + wait)
         if np.isfinite(each.wait_ms):
-            rows.waits[call].append((_log(each.wait_ms), each.calls))
+            rows.waits[call].append(_Row(_log(each.wait_ms), each.calls, each.time))
     for (component, time), calls in count.items():
         own = (within[component, time] - beyond[component, time]) / calls
-        rows.own[component].append((_log(own), calls))
+        rows.own[component].append(_Row(_log(own), calls, time))
     return rows
 
 
@@ -186,9 +145,9 @@ def _log(milliseconds: float) -> float:
 
 
 def _shifts(
-    good: dict[Key, list[tuple[float, int]]],
-    before: dict[Key, list[tuple[float, int]]],
-    now: dict[Key, list[tuple[float, int]]],
+    good: dict[Key, list[_Row]],
+    before: dict[Key, list[_Row]],
+    now: dict[Key, list[_Row]],
 ) -> dict[Key, _Shift]:
     references = {key: rows for key in now if (rows := good.get(key) or before.get(key))}
     scatters = [_scatter(rows) for rows in references.values() if len(rows) > PRIOR_ROWS]
@@ -197,7 +156,7 @@ def _shifts(
     return {key: _shift(rows, now[key], wide) for key, rows in references.items()}
 
 
-def _shift(before: list[tuple[float, int]], now: list[tuple[float, int]], wide: float) -> _Shift:
+def _shift(before: list[_Row], now: list[_Row], wide: float) -> _Shift:
     count = len(before)
     # A scatter of few samples is drawn to that of all calls, as an empirical Bayes estimate is.
     variance = (count * _scatter(before) ** 2 + PRIOR_ROWS * wide**2) / (count + PRIOR_ROWS)
@@ -206,18 +165,20 @@ def _shift(before: list[tuple[float, int]], now: list[tuple[float, int]], wide: 
     old, new = _middle(before), _middle(now)
     old_ms, new_ms = math.exp(old) - _OFFSET_MS, math.exp(new) - _OFFSET_MS
     off = as_normal((new - old) / (scale * uncertain), count + PRIOR_ROWS - 1)
-    return _Shift(off, new_ms - old_ms, old_ms, new_ms)
+    # Since when it has been nearer to what it is than to what it was.
+    slow = [row.time for row in now if row.value > (old + new) / 2]
+    return _Shift(off, new_ms - old_ms, old_ms, new_ms, min(slow, default=now[0].time))
 
 
-def _scatter(rows: list[tuple[float, int]]) -> float:
-    values: Vector = np.array([value for value, _ in rows])
+def _scatter(rows: list[_Row]) -> float:
+    values: Vector = np.array([row.value for row in rows])
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def _middle(rows: list[tuple[float, int]]) -> float:
+def _middle(rows: list[_Row]) -> float:
     """The median over calls, of which each sample has only the mean."""
-    values: Vector = np.array([value for value, _ in rows])
-    weights: Vector = np.array([calls for _, calls in rows], dtype=np.float64)
+    values: Vector = np.array([row.value for row in rows])
+    weights: Vector = np.array([row.calls for row in rows], dtype=np.float64)
     order = np.argsort(values, kind="stable")
     values = values[order]
     reached: Vector = np.cumsum(weights[order], dtype=np.float64)
@@ -236,7 +197,8 @@ def _slow(waits: dict[Call, _Shift]) -> Iterator[_Finding]:
         parts = [_beyond_siblings(callee, shift, out[caller]) for caller, shift in callers.items()]
         worst = max(callers, key=lambda caller: callers[caller].strength)
         text = f"calls into it wait {_told(callers[worst])} (from {worst})"
-        yield _Finding(callee, float(np.mean(parts)), "slow to reach", text)
+        strength, began = float(np.mean(parts)), callers[worst].began
+        yield _Finding(callee, strength, "slow to reach", text, began)
     for caller, callees in out.items():
         if len(callees) < 2:
             continue  # one slow call is the callee's as much as the caller's
@@ -244,7 +206,7 @@ def _slow(waits: dict[Call, _Shift]) -> Iterator[_Finding]:
         middle = ordered[(len(ordered) - 1) // 2]
         worst = max(callees, key=lambda callee: callees[callee].strength)
         text = f"most of its calls wait longer, e.g. {_told(callees[worst])} for {worst}"
-        yield _Finding(caller, middle, "slow caller", text)
+        yield _Finding(caller, middle, "slow caller", text, callees[worst].began)
 
 
 def _beyond_siblings(callee: str, shift: _Shift, siblings: dict[str, _Shift]) -> float:
@@ -262,7 +224,8 @@ def _told(shift: _Shift) -> str:
 
 def _own(own: dict[str, _Shift]) -> Iterator[_Finding]:
     for component, shift in own.items():
-        yield _Finding(component, shift.strength, "slow itself", f"its own time is {_told(shift)}")
+        text = f"its own time is {_told(shift)}"
+        yield _Finding(component, shift.strength, "slow itself", text, shift.began)
 
 
 def _failing(good: _Rows, before: _Rows, now: _Rows) -> Iterator[_Finding]:

@@ -56,6 +56,12 @@ def test_a_delay_on_the_way_is_blamed_on_who_is_reached():
     assert others == []
 
 
+def test_it_is_told_since_when():
+    late = samples(WHEN, WHEN + 60, seed=2)
+    late += samples(WHEN + 60, WHEN + 180, seed=3, wait={("web", "cart"): 2000.0})
+    assert evidence_of_calls(samples(WHEN - 600, WHEN) + late, WHEN)[0].began == WHEN + 60
+
+
 def test_a_component_whose_own_time_grew_is_blamed_and_its_callers_are_not():
     # price takes 400 ms more, and cart and its caller wait for it.
     first, *others = judged(callee={"price": 408.0, "cart": 440.0})
