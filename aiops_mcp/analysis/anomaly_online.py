@@ -96,6 +96,11 @@ class OnlineDetector:
         self._last_alarm = -REST
         self._began = 0
 
+    @property
+    def ready(self) -> bool:
+        """Whether enough has been seen to alarm; before, the series is too short to judge."""
+        return self._used >= FEWEST
+
     def update(self, time: float, value: float) -> Verdict:
         """The verdict on one sample (unix seconds, value); unknown before there is a past."""
         position = self._seen
@@ -140,7 +145,7 @@ class OnlineDetector:
             return Verdict(score, False, None, expected, expected - width, expected + width)
         quiet = position - self._last_alarm
         self._last_alarm = position
-        if quiet < REST or self._used < FEWEST:
+        if quiet < REST or not self.ready:
             return Verdict(score, False, None, expected, expected - width, expected + width)
         anomaly = self._anomaly(
             position, value, expected, width, (max(point, jump), lasting, max(short, long))

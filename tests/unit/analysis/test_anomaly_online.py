@@ -90,6 +90,12 @@ def test_nothing_alarms_before_there_is_a_past():
     values = noise(FEWEST)
     values[60] = 1000.0
     assert not alarms(stream(values))
+    detector = OnlineDetector()
+    ready = []
+    for at, value in enumerate(values):
+        detector.update(START + at * STEP, value)
+        ready.append(detector.ready)
+    assert ready.index(True) == FEWEST - 1
     verdict = stream(values)[0]
     assert math.isnan(verdict.expected)
     assert verdict.score == 0
@@ -118,6 +124,16 @@ def test_a_counter_is_judged_by_its_rate_and_a_reset_is_none():
     rates[900:910] *= 10
     loud = stream(np.cumsum(rates), kind=Kind.COUNTER)
     assert [at for at in alarms(loud) if 900 <= at < 910]
+
+
+def test_irregular_samples_are_judged_too():
+    rng = np.random.default_rng(8)
+    times = START + np.cumsum(rng.exponential(STEP, 1500))
+    values = 50 + noise(1500)
+    values[1200:1220] += 15
+    detector = OnlineDetector()
+    verdicts = [detector.update(time, value) for time, value in zip(times, values, strict=True)]
+    assert [at for at in alarms(verdicts) if 1200 <= at < 1220]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
