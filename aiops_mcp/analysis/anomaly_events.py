@@ -140,7 +140,7 @@ def _event(course: Course, begin: int, end: int) -> Anomaly:
 def _trimmed(away: Vector, begin: int, end: int) -> tuple[int, int]:
     """Without the samples at either end that only a neighbour's departure brought in."""
     size = np.abs(away[begin : end + 1])
-    core = np.flatnonzero(size >= 0.5 * np.nanmedian(size))
+    core = np.flatnonzero(size >= max(0.5 * np.nanmedian(size), 0.25 * np.nanmax(size)))
     return begin + int(core[0]), begin + int(core[-1])
 
 

@@ -1,10 +1,10 @@
 """A finished window of many series: what each was expected to be, and where it was far from it.
 
-The expectation is a repeating pattern (``seasons.py``) on a level, a line or steps, whichever the
-series follows. What is far is decided by each series' own tail: the excess over its 90th
-percentile is taken as exponential (Pickands 1975), with a scale from percentiles that a few
-anomalous samples do not yet disturb; at three lengths: single samples, a
-handful, and a stretch. Nothing here knows types, events or remarks.
+The expectation is a repeating pattern (``seasons.py``) on a level, a line, steps or a slow curve,
+whichever the series follows. What is far is decided by each series' own tail: the excess over its
+90th percentile is taken as exponential (Pickands 1975), with a scale from percentiles that a few
+anomalous samples do not yet disturb; at three lengths: single samples, a handful, and a stretch.
+Nothing here knows types, events or remarks.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from aiops_mcp.analysis.anomaly_bends import Bend, bends
+from aiops_mcp.analysis.anomaly_curves import curves
 from aiops_mcp.analysis.anomaly_robust import SCATTER, medians, quantiles
 from aiops_mcp.analysis.anomaly_verdict import Matrix, Vector
 from aiops_mcp.analysis.changepoints import level_edges
@@ -26,9 +27,20 @@ BY_CHANCE: Final = 0.05
 """Events that chance alone may bring per series and length, at the default sensitivity."""
 DEFAULT_SENSITIVITY: Final = 2.5
 TAIL: Final = (0.5, 0.75, 0.9, 0.97)
+MOST_EVENTS: Final = 3
+MOST_SHARE: Final = 0.15
+"""More long runs than this, or a larger share of the window, are how the series is."""
 FEW_OTHERS: Final = 10
+ENOUGH_FOR_A_SHAPE: Final = 300
+"""The shape of a tail cannot be told from fewer samples."""
+_SHAPES: Final = np.linspace(0.01, 0.5, 50)
+_BENDS: Final = (0.03**-_SHAPES - 0.1**-_SHAPES) / (0.1**-_SHAPES - 0.25**-_SHAPES)
+"""How much further the 97th percentile is from the 90th than that from the 75th, by shape."""
 LINE_HELPS: Final = 0.8
 """A line is taken where it leaves at most this share of the scatter around the level."""
+CURVE_HELPS: Final = 0.8
+"""A slow curve is taken where it leaves at most this share of what anything straighter leaves; of
+what a broken line leaves, where it leaves any less: a turn is sudden, or it is none."""
 AT_ONCE: Final = 250
 """Rows judged together: few enough that their intermediate results stay near the processor."""
 
@@ -36,6 +48,8 @@ AT_ONCE: Final = 250
 @dataclass(frozen=True, slots=True)
 class Expected:
     """Per series: ``level`` and ``pattern`` (series x samples), its period (0 is none), its steps.
+
+    A slow curve is part of the pattern.
 
     ``steps[row]`` are the positions at which a new level begins; ``bends[row]`` is the one at which
     a line turns into another.
@@ -72,16 +86,45 @@ def expectation(times: Vector, values: Matrix) -> Expected:
     straight = medians(np.abs(rest - line)) < LINE_HELPS * error
     level[straight] = line[straight]
     steps = level_edges(rest)
-    for row, edges in steps.items():
-        for begin, end in zip([0, *edges], [*edges, values.shape[1]], strict=True):
-            level[row, begin:end] = medians(rest[row : row + 1, begin:end])[0]
-    turned: dict[int, Bend] = {}
-    for row, bend in bends(rest).items():
-        if _error(rest[row] - bend.fitted) < _error(rest[row] - level[row]):
-            turned[row] = bend
+    _take_steps(level, rest, steps)
+    turned = bends(rest)
+    error = medians(np.abs(rest - level))
+    for row, bend in list(turned.items()):
+        bent = float(medians(np.abs(rest[row : row + 1] - bend.fitted))[0])
+        if bent < error[row]:
+            error[row] = bent
             level[row] = bend.fitted
             steps.pop(row, None)
+        else:
+            del turned[row]
+    rows, curve = curves(times, rest)
+    allowed = np.where(np.isin(rows, list(turned)), 1.0, CURVE_HELPS)
+    helps = medians(np.abs(rest[rows] - curve)) < allowed * error[rows]
+    swung = rows[helps].tolist()
+    pattern[swung] += curve[helps]
+    for row in swung:
+        turned.pop(row, None)
+    if swung:
+        _start_again(level, values - pattern, steps, swung)
     return Expected(level, pattern, period, steps, turned)
+
+
+def _take_steps(level: Matrix, rest: Matrix, steps: dict[int, list[int]]) -> None:
+    """Between its steps, each row's level is the median there."""
+    for row, edges in steps.items():
+        for begin, end in zip([0, *edges], [*edges, rest.shape[1]], strict=True):
+            level[row, begin:end] = medians(rest[row : row + 1, begin:end])[0]
+
+
+def _start_again(level: Matrix, rest: Matrix, steps: dict[int, list[int]], rows: list[int]) -> None:
+    """Levels and steps of those rows that turned out to swing; ``rest`` is without the swing."""
+    level[rows] = medians(rest[rows])[:, None]
+    found = level_edges(rest[rows])
+    for place, row in enumerate(rows):
+        steps.pop(row, None)
+        if place in found:
+            steps[row] = found[place]
+    _take_steps(level, rest, {row: steps[row] for row in rows if row in steps})
 
 
 def departures(values: Matrix, expected: Expected, *, sensitivity: float) -> Departures:
@@ -89,7 +132,7 @@ def departures(values: Matrix, expected: Expected, *, sensitivity: float) -> Dep
     away = values - expected.level - expected.pattern
     size = values.shape[1]
     distance = np.abs(away)
-    middle, *outer = quantiles(distance, TAIL)
+    middle, *outer = _tail_without_events(distance, size, HANDFUL)
     scatter, floor = _floored(SCATTER * middle, distance, expected.level)
     bound = _bound(outer, size)
     for row in np.flatnonzero(outer[1] <= floor):
@@ -101,15 +144,39 @@ def departures(values: Matrix, expected: Expected, *, sensitivity: float) -> Dep
     for length in sorted({HANDFUL, round(STRETCH_SHARE * size)}):
         if length >= HANDFUL and size >= 10 * length:
             mean = np.abs(running_mean(held, length))
-            limit = _bound(quantiles(mean, TAIL)[1:], size / length)
+            limit = _bound(_tail_without_events(mean, size / length, 2 * length)[1:], size / length)
             limit = np.maximum(limit, 2 * DEFAULT_SENSITIVITY * scatter / np.sqrt(length))
             limit *= sensitivity / DEFAULT_SENSITIVITY
             np.fmax(excess, mean / limit[:, None], out=excess)
     return Departures(away, scatter, np.where(np.isfinite(away), excess, 0.0))
 
 
-def _error(apart: Vector) -> float:
-    return float(medians(np.abs(apart)[None, :])[0])
+def _tail_without_events(distance: Matrix, chances: float, length: int) -> list[Vector]:
+    """The percentiles of ``TAIL``, without a few runs of at least this length beyond chance.
+
+    An event of a twentieth of the window would else pass for how the series is: it stands beyond
+    what the inner percentiles let expect, all in one piece.
+    """
+    tail = quantiles(distance, TAIL)
+    _, inner, high, highest = tail
+    size = distance.shape[1]
+    within = _bound((inner, high, high), chances)
+    suspect = np.flatnonzero(highest > within)
+    if not suspect.size:
+        return tail
+    beyond = distance[suspect] > within[suspect, None]
+    edges = np.diff(beyond, axis=1, prepend=False, append=False)
+    for place, row in enumerate(suspect):
+        ends = np.flatnonzero(edges[place]).reshape(-1, 2)
+        long = ends[ends[:, 1] - ends[:, 0] >= length]
+        if not 0 < len(long) <= MOST_EVENTS or (long[:, 1] - long[:, 0]).sum() > MOST_SHARE * size:
+            continue
+        rest = distance[row : row + 1].copy()
+        for begin, end in long:
+            rest[0, begin:end] = np.nan
+        for of, again in zip(tail, quantiles(rest, TAIL), strict=True):
+            of[row] = again[0]
+    return tail
 
 
 def running_mean(values: Matrix, length: int) -> Matrix:
@@ -138,11 +205,21 @@ def _running_sum(values: Matrix, length: int) -> Matrix:
 def _bound(outer: Sequence[Vector], chances: float) -> Vector:
     """The distance that chance reaches in ``BY_CHANCE`` of such series.
 
-    The steeper of two exponential tails: from the 75th percentile on, and from the 90th on.
+    The steeper of two exponential tails, from the 75th percentile on and from the 90th on; or a
+    heavier one (generalised Pareto), where the three percentiles, of many samples, bend that way.
     """
     inner, high, highest = outer
+    rarer = max(0.1 * chances / BY_CHANCE, 1.0)
     scale = np.maximum((high - inner) / np.log(2.5), (highest - high) / np.log(10 / 3))
-    return high + scale * np.log(max(0.1 * chances / BY_CHANCE, 1.0))
+    bound = high + scale * np.log(rarer)
+    if chances < ENOUGH_FOR_A_SHAPE:
+        return bound
+    bends = np.divide(highest - high, high - inner, out=np.zeros_like(high), where=high > inner)
+    shape = np.interp(bends, _BENDS, _SHAPES)
+    heavy = np.flatnonzero(shape > _SHAPES[0])
+    of, power = (highest - high)[heavy], shape[heavy]
+    bound[heavy] = high[heavy] + of * (rarer**power - 1) / ((10 / 3) ** power - 1)
+    return bound
 
 
 def _bound_of_rare(distance: Vector, floor: float) -> float:
