@@ -6,7 +6,7 @@ services.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, floor
 from typing import Any, cast
@@ -15,12 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 from aiops_mcp.backends import faults, traceql
 from aiops_mcp.backends.http import HttpClient
 from aiops_mcp.backends.otlp import (
-    LAST_NS,
-    hex_id,
-    moment_ns,
     parse_resource_spans,
     read_aside,
 )
+from aiops_mcp.backends.tempo_answers import parse_hits, parse_span_names, parse_tag_values
 from aiops_mcp.backends.wire import Answer, Refusal, Target, plain_refusal
 from aiops_mcp.errors import BackendMisbehaved, BackendRefused, InputError
 from aiops_mcp.models.spans import (
@@ -33,7 +31,6 @@ from aiops_mcp.models.spans import (
 
 TENANT_HEADER = "X-Scope-OrgID"
 _GATEWAY = re.compile(r"/api/traces/v1/[^/]+(/tempo)?/?$")
-_NO_ROOT_YET = "<root span not yet received>"
 _NOT_PASSED = frozenset({403, 404, 405, 501})
 _SERVICE = "resource.service.name"
 _SPANS_FOR_NAMES = 20
@@ -248,64 +245,3 @@ class TempoClient:
                 "Check that the URL is that of a Tempo API (without /api).",
             )
         return cast("dict[str, Any]", payload)
-
-
-def parse_hits(payload: Mapping[str, Any]) -> tuple[FoundTrace, ...]:
-    """The hits of a search; what cannot be read is left out."""
-    found: list[FoundTrace] = []
-    for item in _objects(payload.get("traces")):
-        try:
-            found.append(_hit(item))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            continue
-    return tuple(found)
-
-
-def _hit(item: Mapping[str, Any]) -> FoundTrace:
-    trace_id = hex_id(item["traceID"], 16)
-    if not trace_id:
-        raise ValueError("a hit without its id")
-    duration = int(item.get("durationMs") or 0)  # protobuf leaves zeros out
-    stats = item.get("serviceStats")
-    by_service = list(cast("dict[str, Any]", stats).values()) if isinstance(stats, dict) else []
-    return FoundTrace(
-        trace_id,
-        _name(item.get("rootServiceName")),
-        _name(item.get("rootTraceName")),
-        moment_ns(item.get("startTimeUnixNano")),
-        min(max(0, duration) * 1_000_000, LAST_NS),
-        sum(int(one.get("spanCount") or 0) for one in by_service) if by_service else None,
-        len(by_service) or None,
-        any(int(one.get("errorCount") or 0) for one in by_service) if by_service else None,
-    )
-
-
-def _name(value: object) -> str | None:
-    return str(value) if value and value != _NO_ROOT_YET else None
-
-
-def parse_tag_values(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """``tagValues`` of v2 (objects) and v1 (strings), sorted."""
-    values = payload.get("tagValues")
-    found: set[str] = set()
-    for value in cast("list[Any]", values) if isinstance(values, list) else []:
-        text = cast("dict[str, Any]", value).get("value") if isinstance(value, dict) else value
-        if isinstance(text, str) and text:
-            found.add(text)
-    return tuple(sorted(found))
-
-
-def parse_span_names(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the matched spans of a search, sorted."""
-    found: set[str] = set()
-    for trace in _objects(payload.get("traces")):
-        for spans in _objects(trace.get("spanSets")):
-            for span in _objects(spans.get("spans")):
-                if name := span.get("name"):
-                    found.add(str(name))
-    return tuple(sorted(found))
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]

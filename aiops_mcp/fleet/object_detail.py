@@ -22,6 +22,7 @@ from aiops_mcp.fleet.object_fields import (
     created_at,
     entries,
     field,
+    is_good_when_true,
     moment,
     name_of,
     namespace_of,
@@ -39,14 +40,6 @@ from aiops_mcp.models.objects import Condition, ContainerState, FoldedEvent, Res
 
 MOST_NAMES = 20_000
 _EVENTS_KIND = "events"
-
-_GOOD_WHEN_FALSE = (
-    *("Pressure", "Unavailable", "Degraded", "Failing", "Failed", "Failure", "Stalled"),
-    *("Progressing", "Updating", "Reconciling", "Suspended", "ScalingLimited", "Unschedulable"),
-)
-
-_GOOD_ALL_THE_SAME = frozenset({("Deployment", "Progressing")})
-"""A Deployment that does not progress is stuck; an operator that does is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +200,7 @@ def _detail(cluster: Cluster, read: _Read, now: datetime) -> ResourceDetail:
 
 def _condition(owner: str, one: Json) -> Condition:
     kind, status = text(one, "type"), text(one, "status")
-    is_bad_when_true = kind.endswith(_GOOD_WHEN_FALSE) and (owner, kind) not in _GOOD_ALL_THE_SAME
-    good = "False" if is_bad_when_true else "True"
+    good = "True" if is_good_when_true(owner, kind) else "False"
     return Condition(
         type=kind,
         status=status,

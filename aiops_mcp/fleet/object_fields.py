@@ -61,6 +61,25 @@ def conditions(thing: Json) -> dict[str, Json]:
     return {text(one, "type"): one for one in entries(thing, "status", "conditions")}
 
 
+_BAD_WHEN_TRUE = (
+    *("Pressure", "Unavailable", "Degraded", "Failing", "Failed", "Failure", "Stalled"),
+    *("Progressing", "Updating", "Reconciling", "Suspended", "ScalingLimited", "Unschedulable"),
+)
+
+
+def is_good_when_true(kind: str, condition: str) -> bool:
+    """Whether a condition of this type says, when it is True, that all is well.
+
+    Of a node only what ends in Ready or Healthy does; what else is reported of it (by the kubelet,
+    by node-problem-detector) is a problem.
+    """
+    if kind == "Node":
+        return condition.endswith(("Ready", "Healthy"))
+    if (kind, condition) == ("Deployment", "Progressing"):
+        return True  # one that does not progress is stuck; an operator that does is busy
+    return not condition.endswith(_BAD_WHEN_TRUE)
+
+
 def changed_at(condition: Json) -> datetime | None:
     """When a condition took the status it has."""
     return moment(condition, "lastTransitionTime") or moment(condition, "lastUpdateTime")

@@ -13,6 +13,7 @@ from aiops_mcp.fleet.object_fields import (
     created_at,
     entries,
     field,
+    is_good_when_true,
     moment,
     number,
     one_line,
@@ -28,9 +29,6 @@ CSR_AFTER = 600.0
 PROGRESSING_AFTER = 3600.0
 
 _CRITICAL, _WARNING, _INFO = AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO
-
-# Conditions of a node that are good when they are True; all others are bad then.
-_GOOD_WHEN_TRUE = frozenset({"Ready"})
 
 
 def judge_node(cluster_name: str, node: Json, now: datetime) -> Iterator[Finding]:
@@ -49,7 +47,7 @@ def judge_node(cluster_name: str, node: Json, now: datetime) -> Iterator[Finding
         )
         return  # of a node that does not answer, nothing else is known
     for kind, one in told.items():
-        if kind not in _GOOD_WHEN_TRUE and text(one, "status") == "True":
+        if text(one, "status") == ("False" if is_good_when_true("Node", kind) else "True"):
             yield finding(
                 cluster_name,
                 "Node",

@@ -12,7 +12,7 @@ from aiops_mcp.analysis.traces_assembly import assemble
 from aiops_mcp.analysis.traces_summary import summarise
 from aiops_mcp.backends.jaeger_answers import fits, hit_of, matches, parse_v1, parse_v3
 from aiops_mcp.backends.otlp import attributes, hex_id, parse_resource_spans
-from aiops_mcp.backends.tempo import parse_hits, parse_span_names, parse_tag_values
+from aiops_mcp.backends.tempo_answers import parse_hits, parse_span_names, parse_tag_values
 from aiops_mcp.fleet.trace_answer import moment
 from aiops_mcp.models.spans import SpanKind, SpanStatus, TraceSearch
 

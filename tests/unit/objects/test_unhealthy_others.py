@@ -4,6 +4,7 @@ import pytest
 
 from aiops_mcp.fleet import unhealthy_platform as platform
 from aiops_mcp.fleet import unhealthy_workloads as workloads
+from aiops_mcp.fleet.object_fields import is_good_when_true
 from aiops_mcp.fleet.unhealthy import explained
 from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.findings import Finding
@@ -132,6 +133,38 @@ def finding(kind, name, cause, **parts):
         cause=cause,
         **parts,
     )
+
+
+def test_conditions_of_a_node_that_end_in_ready_are_good_when_true(world):
+    """As the node agents of clouds report them."""
+    told = [
+        {"type": "Ready", "status": "True"},
+        {"type": "StorageReady", "status": "True"},
+        {"type": "AcceleratedHardwareReady", "status": "False", "reason": "NvidiaXID79"},
+        {"type": "KernelDeadlock", "status": "False"},
+        {"type": "ReadonlyFilesystem", "status": "True", "message": "sda1"},
+    ]
+    found = platform.judge_node("one", thing(conditions=told), world.NOW)
+    assert [(one.cause, one.detail) for one in found] == [
+        ("AcceleratedHardwareReady", "NvidiaXID79"),
+        ("ReadonlyFilesystem", "sda1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "good"),
+    [
+        ("Node", "KernelDeadlock", False),
+        ("Node", "ContainerRuntimeReady", True),
+        ("Node", "Ready", True),
+        ("Deployment", "Progressing", True),
+        ("ClusterOperator", "Progressing", False),
+        ("Pod", "PodScheduled", True),
+        ("MachineConfigPool", "NodeDegraded", False),
+    ],
+)
+def test_when_a_condition_is_good(kind, condition, good):
+    assert is_good_when_true(kind, condition) is good
 
 
 def test_a_workload_whose_pods_are_all_on_nodes_that_are_away():
