@@ -63,18 +63,24 @@ class Template:
 
     def take(self, other: "Tokens | Template") -> bool:
         """Become as general as to fit these tokens too; whether a word became a value by that."""
-        before = self.id if self.count else None
-        widened = False
-        for place, (own, word) in enumerate(zip(self.words, other.words, strict=True)):
-            if own == WILDCARD == word or own != word:
-                widened = widened or own not in (WILDCARD, word)
-                self.words[place] = WILDCARD
-                self.shown[place] = joined(self.shown[place], other.shown[place])
-        # What stands between words may differ; the shorter of two says least.
-        pairs = zip(self.separators, other.separators, strict=True)
-        self.separators = [min(pair, key=_brevity) for pair in pairs]
+        words, shown = self.words[:], self.shown[:]
+        for place, (own, word) in enumerate(zip(words, other.words, strict=True)):
+            if own != word:
+                words[place] = WILDCARD
+                shown[place] = joined(shown[place], other.shown[place])
+            elif own == WILDCARD and shown[place] != other.shown[place]:
+                shown[place] = joined(shown[place], other.shown[place])
+        separators = self.separators
+        if separators != other.separators:
+            # What stands between words may differ; the shorter of two says least.
+            pairs = zip(separators, other.separators, strict=True)
+            separators = [min(pair, key=_brevity) for pair in pairs]
+        if shown == self.shown and separators == self.separators:
+            return False
+        before, widened = self.id, words != self.words
+        self.words, self.shown, self.separators = words, shown, separators
         self._line = None
-        if before is not None and before != self.id:
+        if self.count and before != self.id:
             self.remember((before,))
         return widened
 

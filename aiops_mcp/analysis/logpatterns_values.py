@@ -96,6 +96,7 @@ _GROUPS: Final = {
 }
 _LETTERS_OF_A_VALUE: Final = re.compile(r"(?i:[a-f]{8,}+|true|false|null|nil|none)")
 _HEX_WORD: Final = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]{8,}+")
+_NUMBER_MARK: Final = MARKS[ValueType.NUMBER]
 _HEX_MARK: Final = MARKS[ValueType.HEX]
 _ONE_DIGIT: Final = re.compile(r"[^\W\d_][^\d]*\d[^\d]*")
 _LEADERS: Final = re.compile(r"(\.{3,})")
@@ -152,11 +153,21 @@ class Masks(dict[str, str]):
         self._shapes: dict[bytes, str] = {}
 
     def __missing__(self, word: str) -> str:
-        if word.isalpha() and not _LETTERS_OF_A_VALUE.fullmatch(word):
-            self._keep(word, word)
-            return word
+        if word.isdecimal():
+            return _NUMBER_MARK
         if _HEX_WORD.fullmatch(word):
             return _HEX_MARK  # Such ids seldom come again, and each has another shape.
+        if word.isalpha() and not _LETTERS_OF_A_VALUE.fullmatch(word):
+            masked = word
+        else:
+            masked = self._of_its_shape(word)
+        if len(word) <= _LONGEST_WORD:
+            if len(self) >= _MOST_WORDS:
+                self.clear()
+            self[word] = masked
+        return masked
+
+    def _of_its_shape(self, word: str) -> str:
         shape = shape_of(word)
         masked = self._shapes.get(shape)
         if masked is None:
@@ -165,14 +176,7 @@ class Masks(dict[str, str]):
                 if len(self._shapes) >= _MOST_WORDS:
                     self._shapes.clear()
                 self._shapes[shape] = masked
-        self._keep(word, masked)
         return masked
-
-    def _keep(self, word: str, masked: str) -> None:
-        if len(word) <= _LONGEST_WORD:
-            if len(self) >= _MOST_WORDS:
-                self.clear()
-            self[word] = masked
 
 
 def common(types: Iterable[ValueType]) -> ValueType:
