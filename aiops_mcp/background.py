@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 PRUNE_EVERY = 3600.0
 UNHEARD_EVERY = 600.0
+LISTEN_FIRST = 5 * 3600.0
+"""An Alertmanager repeats itself every 4 h: who was away listens so long before silence counts."""
 PAUSE_AFTER_FAILURE = 30.0
 
 
@@ -130,6 +132,7 @@ async def keep_running(
 
 
 async def _end_unheard(context: Context) -> None:
+    await asyncio.sleep(LISTEN_FIRST)
     while True:
         try:
             await end_unheard(
