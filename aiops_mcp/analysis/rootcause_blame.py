@@ -13,6 +13,7 @@ Knows deviations and dependencies, and no data. How a fault spreads decides who 
   suffers it is half a trouble.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ HARMLESS: Final = 0.5
 HOARDS: Final = 0.5
 """Memory that grew by this share explains the processor's work (it is filled, collected, paged),
 which explains no memory: such a component is named by its memory."""
+ALONE: Final = 0.5
+"""Weight of one latency of several where the others stay."""
 SECONDED: Final = 0.5
 """Weight of what speaks against a component besides the strongest."""
 NOTICEABLE: Final = 3.0
@@ -77,13 +80,14 @@ class Standing:
 
     @property
     def score(self) -> float:
-        said = sorted((self.own, self.kept_waiting, self.asked_less), reverse=True)
-        return said[0] + SECONDED * (max(0.0, said[1]) + max(0.0, said[2]))
+        """What was taken off the callers that wait is put on the one they wait for."""
+        return _together((self.own, EXPLAINED * self.kept_waiting, self.asked_less))
 
     @property
     def trouble(self) -> float:
-        """The score, as far as it tells that something is wrong at all."""
-        return self.score - (1.0 - HARMLESS) * self.own if self.harmless else self.score
+        """How much it tells that something is wrong at all, whoever's fault it is."""
+        own = HARMLESS * self.own if self.harmless else self.own
+        return _together((own, self.kept_waiting, self.asked_less))
 
     def most(self, kinds: Collection[SignalKind], *, falls: bool = False) -> float:
         """Its farthest movement of these kinds, in the bad direction or as a fall."""
@@ -96,7 +100,7 @@ class Standing:
 
 def size(deviation: float) -> float:
     """Deviations on the scale on which they are compared."""
-    return float(np.log1p(max(0.0, deviation)))
+    return math.log1p(max(0.0, deviation))
 
 
 def standings(
@@ -175,16 +179,20 @@ def _judge(
         left: dict[str, float] = {}
         for each in moved:
             strength = _strength(each, target)
-            if kind in RESOURCES and each.fresh > 0:
-                strength -= work
+            if kind is SignalKind.SATURATION:
+                # what is slow below fills queues and pools above
+                strength -= max(work, below)
             elif kind in SYMPTOMS:
                 strength -= below
+            elif kind in RESOURCES and each.fresh > 0:
+                strength -= work
             strength += FOLLOWS * weight(each, target) * max(0.0, each.follows)
             metric = each.signal.metric
             left[metric] = max(strength, left.get(metric, strength))
             if standing.strongest is None or strength > best:
                 standing.strongest, best = each, strength
-        believed = max(left.values()) if _alike(kind, target) else _agreed(left.values())
+        several = kind is SignalKind.LATENCY and not _alike(kind, target)
+        believed = _agreed(left.values()) if several else max(left.values())
         standing.own = max(standing.own, believed)
     if standing.gone:
         standing.own = max(standing.own, size(FROM_NOTHING))
@@ -204,9 +212,12 @@ def _by_kind(movements: Iterable[Movement]) -> dict[SignalKind, list[Movement]]:
 
 
 def _agreed(strengths: Iterable[float]) -> float:
-    """Several metrics of one kind measure one thing: one of them alone is believed by half."""
-    first, *rest = sorted(strengths, reverse=True)
-    return (first + rest[0]) / 2.0 if rest else first
+    """Quantiles measure one thing, and the highest is the noisiest: the middle one is believed.
+
+    One that moves alone is believed by half: it may be another thing after all.
+    """
+    several = list(strengths)
+    return max(float(np.median(several)), ALONE * max(several))
 
 
 def _all_well(standing: Standing, found: dict[str, Standing], graph: Dependencies) -> bool:
@@ -235,20 +246,38 @@ def _blame_callees(found: dict[str, Standing], graph: Dependencies, felt: dict[s
 
     A caller that is seen not to wait speaks for them.
     """
-    least = size(NOTICEABLE)
-    waits = {
-        name: standing.most({SignalKind.WAITING})
-        for name, standing in found.items()
-        if standing.has({SignalKind.WAITING})
-    }
-    unexplained: dict[str, float] = {}
-    for caller, waited in waits.items():
-        slowest = max((felt[each] for each in graph.callees(caller)), default=0.0)
-        explained = slowest if slowest >= least else 0.0
-        unexplained[caller] = max(0.0, waited - explained) if waited >= least else -least
     for name, standing in found.items():
-        said = sum(unexplained.get(caller, 0.0) for caller in graph.callers(name))
-        standing.kept_waiting = max(0.0, said)
+        said: list[float] = []
+        for caller in graph.callers(name):
+            waited, suspects = _waits_for(found[caller], name, graph.callees(caller))
+            if waited is not None:
+                said.append(_unexplained(waited, max(felt[each] for each in suspects)))
+        standing.kept_waiting = max(0.0, _together(said))
+
+
+def _waits_for(
+    caller: Standing, callee: str, callees: Collection[str]
+) -> tuple[float | None, Collection[str]]:
+    """How much it waits for that one, and whose slowness would explain it; None: not known."""
+    waiting = [each for each in caller.movements if each.signal.kind is SignalKind.WAITING]
+    apart = [each for each in waiting if each.signal.callee]
+    if apart:
+        waiting = [each for each in apart if each.signal.callee == callee]
+        callees = (callee,)
+    return max((size(each.worse) for each in waiting), default=None), callees
+
+
+def _together(said: Sequence[float]) -> float:
+    """The strongest counts in full, what seconds (or contradicts) it in part."""
+    first, *rest = sorted(said, reverse=True) or [0.0]
+    return first + SECONDED * sum(rest)
+
+
+def _unexplained(waited: float, slowest: float) -> float:
+    least = size(NOTICEABLE)
+    if waited < least:
+        return -least
+    return max(0.0, waited - slowest) if slowest >= least else waited
 
 
 def _blame_callers(found: dict[str, Standing], graph: Dependencies) -> None:

@@ -69,7 +69,7 @@ def _began(standing: Standing, evidence: Sequence[Evidence]) -> float | None:
 
 
 def _moved(movement: Movement) -> bool:
-    return abs(movement.fresh) >= 1.0
+    return abs(movement.fresh) >= NOTICEABLE
 
 
 def _deviating(standing: Standing) -> list[ClueItem]:

@@ -20,7 +20,8 @@ class SignalKind(StrEnum):
 
     Latency, errors and saturation (queues, throttling, pressure) are bad when they rise, success (a
     share of what succeeded, an availability) when it falls; the others in either direction.
-    ``WAITING`` is latency as a caller sees it in its own calls, so it speaks of those it calls;
+    ``WAITING`` is how a caller's own calls fare (their time, the share that fails), so it speaks of
+    those it calls, and is bad when it rises;
     ``MEMORY`` is the resource whose growth costs others (collecting, paging); traffic is work that
     flows: requests, bytes, system calls.
     """
@@ -61,6 +62,8 @@ class Signal:
     """One series of one component: Unix seconds and values, in any order, NaN where empty.
 
     Several series of one metric (replicas) may carry the same component: the most deviating speaks.
+    ``callee`` names whom the calls go to, where a waiting signal tells them apart. What is bad when
+    it falls, and is no share of successes, is given negated.
     """
 
     component: str
@@ -68,6 +71,7 @@ class Signal:
     kind: SignalKind
     times: Vector
     values: Vector
+    callee: str = ""
 
 
 @dataclass(frozen=True, slots=True)

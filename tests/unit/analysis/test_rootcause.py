@@ -1,6 +1,7 @@
 """Root causes over made-up incidents whose truth is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,6 +178,51 @@ def test_a_caller_that_does_not_wait_speaks_for_its_callee() -> None:
     edges = (*SHOP, Edge("catalogue", "database"), Edge("orders", "queue"))
     ranking = rank_causes(Problem(waiting_shop(orders=60.0), NOTICED, edges))
     assert names(ranking)[0] == "queue"
+
+
+def test_what_is_slow_below_explains_a_full_pool_above() -> None:
+    series = Series()
+    signals = [
+        *shop(),
+        series.stepped("catalogue", "pool", SignalKind.SATURATION, 90.0),
+        series.stepped("catalogue", "client", SignalKind.WAITING, 90.0),
+    ]
+    ranking = rank_causes(Problem(signals, NOTICED, SHOP))
+    assert names(ranking)[0] == "cache"
+    alone = rank_causes(Problem(signals[:-1], NOTICED, SHOP))
+    assert names(alone)[0] == "catalogue"
+
+
+def test_the_noisiest_quantile_alone_is_half_believed() -> None:
+    series = Series()
+    signals = [
+        *(series.stepped("all", f"p{q}", SignalKind.LATENCY, 40.0) for q in (50, 90, 99)),
+        *(series.calm("tail", f"p{q}", SignalKind.LATENCY) for q in (50, 90)),
+        series.stepped("tail", "p99", SignalKind.LATENCY, 80.0),
+    ]
+    assert names(rank_causes(Problem(signals, NOTICED))) == ["all", "tail"]
+
+
+def test_one_bad_replica_of_several_is_fully_believed() -> None:
+    series = Series()
+    signals = [
+        series.stepped("a", "latency", SignalKind.LATENCY, by) for by in (0.0, 0.0, 0.0, 60.0)
+    ]
+    signals.append(series.stepped("b", "latency", SignalKind.LATENCY, 40.0))
+    assert names(rank_causes(Problem(signals, NOTICED))) == ["a", "b"]
+
+
+def test_calls_told_apart_blame_the_one_they_go_to() -> None:
+    series = Series()
+    signals = shop()
+    for callee, by in (("orders", 0.0), ("catalogue", 60.0)):
+        signal = series.stepped("web", f"calls to {callee}", SignalKind.WAITING, by)
+        signals.append(replace(signal, callee=callee))
+    ranking = rank_causes(Problem(signals, NOTICED, SHOP))
+    assert names(ranking)[0] == "catalogue"
+    kept = {c.component: Clue.KEPT_WAITING in clues(c) for c in ranking.causes}
+    assert kept["catalogue"]
+    assert not kept.get("orders", False)
 
 
 def test_a_component_that_stopped_asking_is_blamed() -> None:
