@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from aiops_mcp.analysis.anomaly import Anomaly, Judged
+from aiops_mcp.analysis.changepoints import find_changes
 from aiops_mcp.fleet.series_grid import SeriesGrid, Vector
 from aiops_mcp.fleet.vital_signs import Bad, SignKind, VitalSign
 from aiops_mcp.models.anomaly import AnomalyDetection, AnomalySeverity, AnomalyType
@@ -53,6 +54,8 @@ def findings_of(
         values = grid.values[row]
         seen = outermost(judged[row].anomalies) if judged else []
         told = [one for one in seen if matters(sign, one) and not _may_be_rhythm(sign, one, grid)]
+        if judged and not told:
+            told = climb_of(sign, grid.times, values)
         breach = breach_of(sign, values)
         if breach is not None and not any(one.end >= breach.begin for one in told):
             told.append(breach)
@@ -107,6 +110,41 @@ def departure_beyond(sign: VitalSign, value: float) -> bool:
     return value <= sign.matters_from if sign.bad is Bad.DOWN else value >= sign.matters_from
 
 
+def climb_of(sign: VitalSign, times: Vector, values: Vector) -> list[Anomaly]:
+    """What filled or emptied slowly: no sample is unusual beside its neighbours.
+
+    A sign of saturation whose last level differs from its first by more than matters, since the
+    first of its changes into that direction.
+    """
+    known = values[np.isfinite(values)]
+    if sign.kind is not SignKind.SATURATION or not sign.least or len(known) < 2 * LASTS:
+        return []
+    before, after = float(np.median(known[:LASTS])), float(np.median(known[-LASTS:]))
+    if not departure_matters(sign, before, after):
+        return []
+    steps = [
+        one for one in find_changes(times, values) if (one.after > one.before) is (after > before)
+    ]
+    if not steps:
+        return []
+    away = np.abs(known - before)
+    return [
+        Anomaly(
+            begin=steps[0].index,
+            end=int(np.flatnonzero(np.isfinite(values))[-1]),
+            peak=int(np.flatnonzero(np.isfinite(values))[away.argmax()]),
+            type=AnomalyType.TREND_CHANGE,
+            severity=AnomalySeverity.MEDIUM,
+            expected=steps[0].before,
+            low=steps[0].before,
+            high=steps[0].before,
+            actual=after,
+            deviation=math.nan,
+            confidence=SURE,
+        )
+    ]
+
+
 def breach_of(sign: VitalSign, values: Vector) -> Anomaly | None:
     """The last samples, where all of them lie beyond the sign's limit."""
     if sign.limit is None:
@@ -152,6 +190,8 @@ def severity_of(
     """
     if anomaly.type is AnomalyType.THRESHOLD_BREACH:
         severity = anomaly.severity
+    elif beyond:
+        severity = AnomalySeverity.HIGH
     elif not sign.least:
         sure = anomaly.confidence >= SURE or anomaly.severity is not AnomalySeverity.HIGH
         severity = anomaly.severity if sure else AnomalySeverity.MEDIUM
@@ -161,7 +201,7 @@ def severity_of(
         )
         severity = (
             AnomalySeverity.HIGH
-            if beyond or times >= GRAVE
+            if times >= GRAVE
             else AnomalySeverity.MEDIUM
             if times >= PLAIN
             else AnomalySeverity.LOW

@@ -151,6 +151,37 @@ def test_a_spike_upon_a_new_level_is_part_of_that_event():
     assert outermost(twins) == twins
 
 
+def climbing(start, end):
+    ramp = np.linspace(start, end, 30)
+    return np.concatenate([np.full(30, start), ramp, np.full(20, end)])
+
+
+def test_what_fills_slowly_is_told_where_no_sample_is_unusual():
+    full = sign(least=0.05, matters_from=0.75)
+    [one] = findings_of(full, grid(climbing(0.4, 0.9)), judged(), PLACE)
+    assert one.anomaly_type is AnomalyType.TREND_CHANGE
+    assert (one.expected_value, one.actual_value) == (0.4, 0.9)
+    began = (one.started_at.timestamp() - START) / 60
+    assert 30 <= began <= 45
+    assert one.ended_at is None
+    assert one.severity is AnomalySeverity.HIGH
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "end"),
+    [
+        ({}, 0.4, 0.7),
+        ({}, 0.8, 0.84),
+        ({}, 0.9, 0.4),
+        ({"kind": SignKind.LATENCY}, 0.4, 0.9),
+    ],
+)
+def test_what_fills_a_little_or_empties_or_is_no_store_is_not(fields, start, end):
+    full = sign(least=0.05, matters_from=0.75, **fields)
+    assert findings_of(full, grid(climbing(start, end)), judged(), PLACE) == []
+    assert findings_of(full, grid([0.4] * 3 + [0.9] * 3), judged(), PLACE) == []
+
+
 def test_what_does_not_matter_is_not_told():
     values = [0.4] * 40 + [0.42] * 20
     assert findings_of(sign(least=0.05), grid(values), judged(anomaly(0.4, 0.42)), PLACE) == []
