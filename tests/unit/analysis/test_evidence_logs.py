@@ -1,5 +1,6 @@
 import gzip
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -176,6 +177,23 @@ def test_order_of_input_does_not_matter():
     ]
     assert strengths[0] == strengths[1]
     assert strengths[0]["price"] > 4
+
+
+@pytest.mark.parametrize("skew", [-60.0, -0.015, 0.015, 60.0])
+def test_a_component_whose_clock_is_off_is_no_finding_and_hides_none(skew):
+    def late(lines):
+        return [
+            replace(line, time=line.time + skew) if line.component == "cart" else line
+            for line in lines
+        ]
+
+    failing = ("web Front#10", "cart Cart#20", "price ERROR Price#39", "web Front#12")
+    good, now = requests(90), requests(20, 100, WHEN + 61)
+    assert evidence_of_logs(late(good + now), WHEN) == []
+    broken = requests(20, 100, WHEN + 61, steps=failing)
+    found = evidence_of_logs(late(good + broken), WHEN)
+    # A cart that is early seems to have stopped before price failed: both are told.
+    assert by_component(found)["price"].strength > 0.7 * found[0].strength
 
 
 def test_one_component_has_one_item_that_tells_at_most_three_things():
