@@ -225,6 +225,13 @@ def log_merge(*, quick: bool) -> list[Figure]:
     ]
 
 
+def analysis(*, quick: bool) -> list[Figure]:
+    import analysis as bench
+
+    shared = Path(os.environ.get("AIOPS_SHARED_DATA") or _HERE.parents[1] / "shared")
+    return bench.measure(quick=quick, data=shared / "data" / "loghub")
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -253,6 +260,7 @@ BENCHMARKS = {
     "start": Benchmark(start, "first tools/list, and --help"),
     "traces": Benchmark(trace_summary, "a trace of 5,000 spans summed up"),
     "logs": Benchmark(log_merge, "log lines through merge, folding and patterns"),
+    "analysis": Benchmark(analysis, "series judged, causes ranked, log lines mined"),
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
