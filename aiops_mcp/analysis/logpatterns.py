@@ -18,7 +18,7 @@ with these token by token. Beyond it:
 from dataclasses import dataclass
 from typing import Final
 
-from aiops_mcp.analysis.logpatterns_likeness import likeness, weighed, weight_of
+from aiops_mcp.analysis.logpatterns_likeness import Weighed, Weights, likeness, weighed
 from aiops_mcp.analysis.logpatterns_template import Key, Template
 from aiops_mcp.analysis.logpatterns_tokens import Tokens, tokens_of
 from aiops_mcp.analysis.logpatterns_values import (
@@ -78,6 +78,7 @@ class TemplateMiner:
         self._most_alike = most_alike
         self._most = most_templates
         self._masks = Masks()
+        self._weights = Weights()
         self._led: dict[Key, list[Template]] = {}
         self._known: dict[tuple[str, ...], Template] = {}
         self._known_size = 0
@@ -133,7 +134,8 @@ class TemplateMiner:
         if known is not None:
             return known.now()
         tokens = tokens_of(masked)
-        return self._compare(tokens.words, self._keys(tokens.words)).fitting
+        line_weighed = weighed(tokens.words, self._weights)
+        return self._compare(line_weighed, self._keys(line_weighed)).fitting
 
     def templates(self) -> list[Template]:
         """All there are now, the most frequent first."""
@@ -143,8 +145,9 @@ class TemplateMiner:
         return sorted(found.values(), key=lambda each: (-each.count, each.number))
 
     def _sorted_in(self, tokens: Tokens) -> Template:
-        keys = self._keys(tokens.words)
-        compared = self._compare(tokens.words, keys)
+        line = weighed(tokens.words, self._weights)
+        keys = self._keys(line)
+        compared = self._compare(line, keys)
         fitting = compared.fitting
         if fitting is None:
             merged = self._merged(tokens.words, compared.alike)
@@ -166,30 +169,37 @@ class TemplateMiner:
             )
         return fitting
 
-    def _keys(self, words: list[str]) -> tuple[Key, Key]:
+    def _keys(self, line: Weighed) -> tuple[Key, Key]:
         """Where templates that begin, and that end, like these tokens are kept."""
-        leads = [word if weight_of(word) == 1.0 else WILDCARD for word in words]
-        plain = [place for place, word in enumerate(leads) if word != WILDCARD] or [0]
+        words, weights = line.words, line.weights
+        count = len(words)
         # The two seldom overlap: of what varies in one place, one of them is free.
-        depth = min(self._depth, max(1, len(words) // 2))
-        begin, end = plain[0], plain[-1] + 1
+        depth = min(self._depth, max(1, count // 2))
+        begin, end = 0, count
+        if line.plain:
+            begin = weights.index(1.0)
+            while weights[end - 1] != 1.0:
+                end -= 1
+        first = slice(begin, begin + depth)
+        last = slice(max(0, end - depth), end)
         return (
-            (len(words), 0, begin, *leads[begin : begin + depth]),
-            (len(words), 1, end, *leads[max(0, end - depth) : end]),
+            (count, 0, begin, *_leads(words[first], weights[first])),
+            (count, 1, end, *_leads(words[last], weights[last])),
         )
 
     def _led_to(self, keys: tuple[Key, Key]) -> list[Template]:
         begun, ended = (self._led.get(key, ()) for key in keys)
-        known = set(map(id, begun)) if ended else ()
+        if not ended or not begun:
+            return [*begun, *ended]
+        known = set(map(id, begun))
         return [*begun, *(each for each in ended if id(each) not in known)]
 
-    def _compare(self, words: list[str], keys: tuple[Key, Key]) -> _Compared:
-        line = weighed(words)
+    def _compare(self, line: Weighed, keys: tuple[Key, Key]) -> _Compared:
         fitting = nearest = None
         highest = closest = -1.0
         alike: dict[tuple[int, ...], list[Template]] = {}
         for template in self._led_to(keys):
-            score, shared, places = likeness(template.words, line)
+            score, shared, places = likeness(template.words, line, self._weights)
             if score > closest:
                 nearest, closest = template, score
             if not places:
@@ -220,7 +230,7 @@ class TemplateMiner:
         made = self._template(tokens)
         self._join(made, merged)
         self._kept += 1
-        keys = self._keys(made.words)
+        keys = self._keys(weighed(made.words, self._weights))
         free = [key for key in keys if len(self._led.get(key, ())) < self._most_alike]
         made.keys = tuple(free or keys)
         for key in made.keys:
@@ -246,3 +256,9 @@ class TemplateMiner:
             mark = MARKS[ValueType.WORD]
             self._rest = self._template(Tokens([WILDCARD], [""], [mark]))
         return self._rest
+
+
+def _leads(words: list[str], weights: list[float]) -> list[str]:
+    return [
+        word if weight == 1.0 else WILDCARD for word, weight in zip(words, weights, strict=True)
+    ]

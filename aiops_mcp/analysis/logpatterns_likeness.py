@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import ne
 from typing import Final
 
@@ -14,16 +13,26 @@ _NAME_WEIGHT: Final = 0.3
 """How much a name with digits or dots counts beside a plain word."""
 
 _NOTHING: Final = 1e-9
-_LONGEST_JUDGED: Final = 200
+_LONGEST_KEPT: Final = 120
+_MOST_KEPT: Final = 20_000
 
 
-def weight_of(word: str) -> float:
-    """1 for a plain word, less for what looks like a name, 0 for a value."""
-    return _judged_weight(word) if len(word) <= _LONGEST_JUDGED else 1.0
+class Weights(dict[str, float]):
+    """What words count: 1 a plain one, less what looks like a name, 0 a value.
+
+    Made as they are asked for; forgets all when full.
+    """
+
+    def __missing__(self, word: str) -> float:
+        weight = _weight(word)
+        if len(word) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[word] = weight
+        return weight
 
 
-@lru_cache(10_000)
-def _judged_weight(word: str) -> float:
+def _weight(word: str) -> float:
     if word == WILDCARD:
         return 0.0
     if _DIGIT.search(word) or (("." in word or "/" in word) and _DOTTED.fullmatch(word)):
@@ -31,7 +40,7 @@ def _judged_weight(word: str) -> float:
     return 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Weighed:
     """The words of a line, what each counts, all together, and how many are plain words."""
 
@@ -41,12 +50,13 @@ class Weighed:
     plain: int
 
 
-def weighed(words: list[str]) -> Weighed:
-    weights = [weight_of(word) for word in words]
+def weighed(words: list[str], known: Weights) -> Weighed:
+    """The words with their weights."""
+    weights = list(map(known.__getitem__, words))
     return Weighed(words, weights, sum(weights), weights.count(1.0))
 
 
-def likeness(own: list[str], line: Weighed) -> tuple[float, int, tuple[int, ...]]:
+def likeness(own: list[str], line: Weighed, known: Weights) -> tuple[float, int, tuple[int, ...]]:
     """The share of tokens that are the same, by weight; how many plain ones; where words differ.
 
     Places that are known to vary count neither way. A name beside a plain word differs as words
@@ -63,7 +73,7 @@ def likeness(own: list[str], line: Weighed) -> tuple[float, int, tuple[int, ...]
         if mine == WILDCARD:
             total -= weight
             continue
-        usual = weight_of(mine)
+        usual = known[mine]
         total += max(0.0, usual - weight)
         if weight == 1.0 or (weight and usual == 1.0):
             places.append(place)
