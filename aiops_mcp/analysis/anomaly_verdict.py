@@ -102,7 +102,8 @@ def confidence_of(surprise: float) -> float:
     """The share of alarms with this surprise that were true ones.
 
     A logistic curve over the alarms of all four sensitivities on the development half of the
-    Numenta benchmark (1,058 alarms; 11 % true below a surprise of 1, 33 % at 1.6 to 2, 66 % beyond 3).
+    Numenta benchmark (1,058 alarms; 11 % true below a surprise of 1, 33 % at 1.6 to 2, 66 % beyond
+    3).
     """
     return 1 / (1 + math.exp(3.1 - 1.2 * surprise))
 
