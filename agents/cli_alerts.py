@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agents.options import DryRun, Limit, Name, Names, Yes
+from agents.options import DryRun, Limit, Name, Names, Namespace, Yes
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -19,6 +19,10 @@ def alerts(
     cluster: Names = None,
     severity: Annotated[str | None, typer.Option(help="CRITICAL, WARNING or INFO.")] = None,
     state: Annotated[str | None, typer.Option(help="FIRING, PENDING or RESOLVED.")] = None,
+    namespace: Namespace = None,
+    suppressed: Annotated[
+        bool, typer.Option("--suppressed", help="Also silenced and inhibited ones.")
+    ] = False,
     limit: Limit = None,
 ) -> None:
     """List the alerts of the fleet, worst first."""
@@ -31,6 +35,8 @@ def alerts(
             "clusters": cluster,
             "severity": severity.upper() if severity else None,
             "state": state.upper() if state else None,
+            "namespace": namespace,
+            "suppressed": suppressed or None,
             "limit": limit,
         },
     )

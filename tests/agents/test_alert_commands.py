@@ -51,3 +51,11 @@ def test_every_question_has_an_answer(aiops, words, said):
 
 def test_one_alert_by_its_fingerprint(aiops):
     assert aiops("--demo", "alerts", "show", "abc").error()["code"] == "ALERT_NOT_FOUND"
+
+
+def test_a_namespace_and_what_is_suppressed(aiops):
+    found = aiops("--demo", "alerts", "--suppressed", "--namespace", "nowhere").json()
+    assert found["headline"] == "No alerts in the clusters that answered."
+    assert not found.get("notes")  # the dead-man's switch has no namespace
+    [note] = aiops("--demo", "alerts", "--suppressed").json()["notes"]
+    assert note.startswith("dead-man's switch fires as it should in ")
