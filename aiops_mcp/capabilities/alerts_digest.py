@@ -127,7 +127,8 @@ def _standing(group: Sequence[Alert], inhibitors: Mapping[str, str]) -> str:
         by = sorted(
             {inhibitors.get(name, "another") for each in group for name in each.inhibited_by}
         )
-        return f" (inhibited by {','.join(by[:2])}{',…' if len(by) > 2 else ''})"
+        # Without spaces, as in the other columns.
+        return f" (inhibited:{','.join(by[:2])}{',…' if len(by) > 2 else ''})"
     return "" if newest.state == "FIRING" else f" ({newest.state.lower()})"
 
 

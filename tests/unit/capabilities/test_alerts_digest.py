@@ -91,9 +91,9 @@ def test_who_inhibits_is_named():
     ]
     names = {"f1": "NodeDown", "f2": "ClusterDown", "f3": "RackDown"}
     assert sorted(row[1] for row in digest(given, inhibitors=names).rows) == [
-        "Down (inhibited by ClusterDown,NodeDown)",
-        "Odd (inhibited by another)",
-        "Slow (inhibited by ClusterDown,NodeDown,…)",
+        "Down (inhibited:ClusterDown,NodeDown)",
+        "Odd (inhibited:another)",
+        "Slow (inhibited:ClusterDown,NodeDown,…)",
     ]
 
 
