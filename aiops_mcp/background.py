@@ -11,7 +11,7 @@ from datetime import datetime
 
 from aiops_mcp.context import Context
 from aiops_mcp.errors import StorageFailed
-from aiops_mcp.events.bus import EventBus
+from aiops_mcp.events.bus import LiveBus
 from aiops_mcp.fleet.alert_unheard import end_unheard
 from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
@@ -41,7 +41,7 @@ class Leases:
         return Lease(self.table, name, self.holder, clock=self.clock)
 
 
-def start_background(context: Context, bus: EventBus, leases: Leases) -> list[asyncio.Task[None]]:
+def start_background(context: Context, bus: LiveBus, leases: Leases) -> list[asyncio.Task[None]]:
     """Start every piece of background work; the caller cancels the tasks."""
     trace_watcher = TraceWatcher(
         FailedTraces(context.traces),
@@ -83,7 +83,7 @@ def start_background(context: Context, bus: EventBus, leases: Leases) -> list[as
 
 
 def _watching_anomalies(
-    context: Context, bus: EventBus, leases: Leases
+    context: Context, bus: LiveBus, leases: Leases
 ) -> Callable[[], Awaitable[None]]:
     """The watch for anomalies. Raises InputError where the settings name none that can be read."""
     settings = context.settings
@@ -106,6 +106,7 @@ def _watching_anomalies(
             ttl_names=settings.ttl_labels,
         ),
         ours=Shards(leases.table, purpose="anomalies", holder=leases.holder, clock=context.clock),
+        is_told=lambda event_id: event_id in bus.log,
     )
     return watcher.run
 

@@ -52,7 +52,10 @@ class WatchRules:
 
 
 class AnomalyWatcher:
-    """Looks at every watched expression each ``rules.every`` seconds while ``run`` runs."""
+    """Looks at every watched expression each ``rules.every`` seconds while ``run`` runs.
+
+    ``is_told`` knows the events that were published lately, by whichever replica.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class AnomalyWatcher:
         *,
         rules: WatchRules,
         ours: Ours,
+        is_told: Callable[[UUID], bool] = lambda _: False,
     ) -> None:
         self._watched = watched
         self._fleet = fleet
@@ -70,6 +74,7 @@ class AnomalyWatcher:
         self._clock = clock
         self._rules = rules
         self._ours = ours
+        self._is_told = is_told
         self._tracks: dict[UUID, dict[str, SignTracks]] = {}
         self._room = Room(rules.series)
         self._told_full = False
@@ -115,7 +120,8 @@ class AnomalyWatcher:
         )
         for failed in answer.failed():
             _log.info("%s was not watched: %s", failed.cluster.name, failed.error)
-        found = worst_first(one for each in answer.succeeded() for one in each.value or ())
+        all_found = [one for each in answer.succeeded() for one in each.value or ()]
+        found = worst_first(one for one in all_found if not self._is_told(one.id))
         for one in found[:MOST_EVENTS]:
             await self._bus.publish(_event(one))
         if len(found) > MOST_EVENTS:

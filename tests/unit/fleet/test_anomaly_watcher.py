@@ -236,7 +236,7 @@ class Bench:
         self.rules = WatchRules(**rules)
         self.bus = Bus()
 
-    def watcher(self, ours=None, watched=("service errors",)):
+    def watcher(self, ours=None, watched=("service errors",), is_told=lambda _: False):
         connect = self.fakes.FakeConnect({("prometheus", n): c for n, c in self.clients.items()})
         clusters = [self.fakes.cluster(name) for name in self.clients]
         return AnomalyWatcher(
@@ -246,6 +246,7 @@ class Bench:
             self.clock.wall,
             rules=self.rules,
             ours=ours or Shards(None, purpose="a", holder="me", clock=self.clock.wall),
+            is_told=is_told,
         )
 
     async def looks(self, watcher, count):
@@ -301,6 +302,22 @@ async def test_a_restart_goes_on_from_what_is_known(bench):
     await again.look_once()
     await bench.looks(again, 12)
     assert bench.told() == [("bbb", "shop/cart")]
+
+
+async def test_what_another_replica_told_a_moment_ago_is_not_told_again(bench):
+    watcher = bench.watcher()
+    await watcher.look_once()
+    bench.clients["aaa"].bad_from = bench.clock.now.timestamp() + 60
+    while not bench.bus.events:
+        await bench.looks(watcher, 1)
+    [told] = bench.bus.events
+    again = bench.watcher()
+    assert [one.id for one in await again.look_once()] == [told.event_id]
+    bench.bus.events.clear()
+    knowing = bench.watcher(is_told=lambda event_id: event_id == told.event_id)
+    await knowing.look_once()
+    await bench.looks(knowing, 5)
+    assert bench.bus.events == []
 
 
 async def test_a_cluster_that_was_away_is_caught_up_with(bench):
