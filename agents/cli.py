@@ -63,11 +63,15 @@ class Run:
         given = {key: value for key, value in arguments.items() if value not in (None, [], ())}
 
         async def body(session: "Session") -> None:
-            with _Progress(self.output) as progress:
+            with self.progress() as progress:
                 digest = await session.ask(operation, given, progress=progress)
             self.output.digest(digest)
 
         self.with_session(body, write=write)
+
+    def progress(self) -> "_Progress":
+        """Shows how far a long operation is; a context manager."""
+        return _Progress(self.output)
 
     def with_session(
         self, body: Callable[["Session"], Awaitable[None]], *, write: bool = False
@@ -260,7 +264,7 @@ PANELS: Final = {
         *("alerts", "query", "metrics", "logs", "log-labels", "pod-logs", "traces"),
         *("gpu", "cnf"),
     ),
-    "Analysis": ("anomalies", "since-when", "forecast"),
+    "Analysis": ("anomalies", "since-when", "forecast", "report"),
     "Live": ("watch",),
     "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
 }
@@ -302,6 +306,7 @@ def register() -> None:
         cli_gpu,
         cli_kubernetes,
         cli_logs,
+        cli_reports,
         cli_servers,
         cli_traces,
         cli_watch,
@@ -310,6 +315,7 @@ def register() -> None:
     cli_clusters.register(clusters_app)
     cli_alerts.register(alerts_app)
     cli_analysis.register(app)
+    cli_reports.register(app)
     cli_servers.register(app)
     cli_kubernetes.register(app)
     cli_cnf.register(app)

@@ -8,7 +8,9 @@ imports and credentials are no tools, as secrets never pass through a model.
 import ipaddress
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from email.message import Message
 from functools import cache
+from pathlib import PurePath
 from types import new_class
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
@@ -24,6 +26,7 @@ from aiops_mcp.errors import (
     ToolExecutionFailed,
 )
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.surfaces.guard import clean
@@ -56,11 +59,30 @@ class RemoteSession:
         answer = await self._call(found, arguments)
         return clean(found.digest(request, found.answer_type.model_validate(answer)))
 
+    async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
+        """Ask an operation that answers with a file. Raises as `ask`."""
+        found = next((each for each in OPERATIONS if each.name == operation), None)
+        if found is None or found.answer_type is not Download:
+            raise ToolExecutionFailed(f"There is no operation {operation!r} that gives a file.")
+        response = await self._send(found, arguments)
+        if not response.is_success:
+            _content(response)
+        told = Message()
+        told["content-disposition"] = response.headers.get("content-disposition", "")
+        return Download(
+            file_name=PurePath(told.get_filename() or operation).name,
+            media_type=response.headers.get("content-type", ""),
+            content=response.content,
+        )
+
     async def _call(self, operation: Operation, arguments: Mapping[str, Any]) -> Any:
+        return _content(await self._send(operation, arguments))
+
+    async def _send(self, operation: Operation, arguments: Mapping[str, Any]) -> httpx2.Response:
         method, path, rest = _placed(operation.routes[0], arguments)
         with_body = method in ("POST", "PUT")
         try:
-            response = await self._client.request(
+            return await self._client.request(
                 method,
                 PREFIX + path,
                 json=rest if with_body else None,
@@ -72,7 +94,6 @@ class RemoteSession:
             ) from error
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise _no_server(str(self._client.base_url), error) from error
-        return _content(response)
 
 
 def _placed(route: str, arguments: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class Session(Protocol):
     async def ask(
         self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
     ) -> Digest: ...
+
+    async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
+        """Ask an operation that answers with a file."""
+        ...
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from aiops_mcp import __version__
@@ -36,6 +36,7 @@ from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.objects import FleetObjects
 from aiops_mcp.fleet.registry import Registry
+from aiops_mcp.fleet.reporting import fleet_reports
 from aiops_mcp.fleet.rules import FleetRules
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.spot_check import discover_unknown, spot_check, stale_clusters
@@ -48,6 +49,7 @@ from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.models.registration import ClusterChanges
+from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Call, Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.settings import Settings
@@ -104,6 +106,17 @@ class App:
         digest = clean(found.digest(request, answer))
         call.receipt.delivered(digest.text().encode())
         return digest
+
+    async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
+        """Run an operation that answers with a file. Raises as `ask`."""
+        found = next((each for each in self.operations if each.name == operation), None)
+        if found is None or found.answer_type is not Download:
+            raise ToolExecutionFailed(f"There is no operation {operation!r} that gives a file.")
+        request = found.request_type.model_validate(dict(arguments))
+        call = Call(LOCAL_ADMIN, "cli")
+        answer = cast("Download", await self.invoke(found, request, call))
+        call.receipt.delivered(answer.content)
+        return answer
 
     async def tail_logs(
         self, question: TailQuestion, principal: Principal
@@ -287,6 +300,7 @@ async def open_app(
             gpu=gpu,
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
+            reports=fleet_reports(database, bus, settings, clock, clean=guard_json),
             watcher=Watcher(
                 registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")
             ),

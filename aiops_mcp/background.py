@@ -7,8 +7,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from aiops_mcp.capabilities.reports import sources_of
 from aiops_mcp.context import Context
 from aiops_mcp.errors import StorageFailed
 from aiops_mcp.events.bus import LiveBus
@@ -16,6 +17,8 @@ from aiops_mcp.fleet.alert_unheard import end_unheard
 from aiops_mcp.fleet.gpu_watcher import GpuWatcher, look_through_dcgm
 from aiops_mcp.fleet.leases import Lease
 from aiops_mcp.fleet.metric_watcher import MetricWatcher, look_at_fleet, read_watch
+from aiops_mcp.fleet.report_schedule import ReportScheduler, read_scheduled
+from aiops_mcp.fleet.reporting import ScheduledReports
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.trace_watcher import FailedTraces, TraceWatcher
 from aiops_mcp.storage.leases import LeaseTable
@@ -27,6 +30,7 @@ UNHEARD_EVERY = 600.0
 LISTEN_FIRST = 5 * 3600.0
 """An Alertmanager repeats itself every 4 h: who was away listens so long before silence counts."""
 PAUSE_AFTER_FAILURE = 30.0
+REPORT_LEASE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class Leases:
     holder: str
     clock: Callable[[], datetime]
 
-    def lease(self, name: str) -> Lease:
-        return Lease(self.table, name, self.holder, clock=self.clock)
+    def lease(self, name: str, ttl: timedelta = timedelta(seconds=30)) -> Lease:
+        return Lease(self.table, name, self.holder, clock=self.clock, ttl=ttl)
 
 
 def start_background(context: Context, bus: LiveBus, leases: Leases) -> list[asyncio.Task[None]]:
@@ -76,6 +80,7 @@ def start_background(context: Context, bus: LiveBus, leases: Leases) -> list[asy
             ("health watcher", context.watcher.run),
             ("alert watcher", context.alerts.watcher.run),
             ("trace watcher", trace_watcher.run),
+            ("report scheduler", _scheduling_reports(context, leases)),
             ("pruning", lambda: _prune(context)),
             ("unheard alerts", lambda: _end_unheard(context)),
         )
@@ -109,6 +114,15 @@ def _watching_anomalies(
         is_told=lambda event_id: event_id in bus.log,
     )
     return watcher.run
+
+
+def _scheduling_reports(context: Context, leases: Leases) -> Callable[[], Awaitable[None]]:
+    """The reports of the schedule. Raises InputError where a line of it cannot be read."""
+    schedule = [read_scheduled(line) for line in context.settings.report_schedule]
+    maker = ScheduledReports(context.reports, sources_of(context))
+    # The lease outlasts the making of a report.
+    ours = leases.lease("reports", ttl=REPORT_LEASE).held
+    return ReportScheduler(schedule, maker, context.clock, ours=ours).run
 
 
 async def _nothing() -> None:
@@ -154,6 +168,7 @@ async def _prune(context: Context) -> None:
             await context.registry.prune_history()
             await context.audit.prune()
             await context.alerts.history.prune()
+            await context.reports.prune()
         except StorageFailed as error:
-            _log.warning("old health checks and alerts stay for now: %s", error)
+            _log.warning("old health checks, alerts and reports stay for now: %s", error)
         await asyncio.sleep(PRUNE_EVERY)

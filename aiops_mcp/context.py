@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.metrics import FleetMetrics
     from aiops_mcp.fleet.objects import FleetObjects
     from aiops_mcp.fleet.registry import Registry
+    from aiops_mcp.fleet.reports import FleetReports
     from aiops_mcp.fleet.rules import FleetRules
     from aiops_mcp.fleet.traces import FleetTraces
     from aiops_mcp.fleet.watcher import Watcher
@@ -62,6 +63,7 @@ class Context:
     gpu: "FleetGpu"
     gpu_health: "FleetGpuHealth"
     cnf: "FleetCnf"
+    reports: "FleetReports"
     watcher: "Watcher"
     events: "EventBus"
     streams: Streams

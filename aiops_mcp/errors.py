@@ -13,7 +13,7 @@
     │   ├── AuthFailed  AuthExpired  401
     │   └── PermissionDenied         403
     ├── NotFound
-    │   ├── ClusterNotFound  CredentialsNotFound  AlertNotFound  TraceNotFound …  404
+    │   ├── ClusterNotFound  CredentialsNotFound  AlertNotFound  ReportNotFound …  404
     │   └── ResourceNotFound         VALIDATION_FAILED 404
     ├── ClusterAlreadyExists         409
     ├── RateLimited                  429
@@ -164,6 +164,10 @@ class AlertNotFound(NotFound):
 
 class TraceNotFound(NotFound):
     code = "TRACE_NOT_FOUND"
+
+
+class ReportNotFound(NotFound):
+    code = "REPORT_NOT_FOUND"
 
 
 class NoGpuNodes(NotFound):

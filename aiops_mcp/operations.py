@@ -31,6 +31,7 @@ from aiops_mcp.capabilities.gpu import gpu
 from aiops_mcp.capabilities.kubernetes import kubernetes
 from aiops_mcp.capabilities.logs import logs
 from aiops_mcp.capabilities.metrics import metrics
+from aiops_mcp.capabilities.reports import reports
 from aiops_mcp.capabilities.server import server
 from aiops_mcp.capabilities.traces import traces
 from aiops_mcp.operation import Operation
@@ -46,6 +47,7 @@ CAPABILITIES = (
     gpu,
     cnf,
     analysis,
+    reports,
     server,
 )
 

@@ -166,6 +166,30 @@ class Settings(BaseSettings):
         description="Where clusters reach this server, for the webhook receiver to copy",
     )
 
+    # reports
+    report_days: int = Field(default=90, ge=1, description="Reports are kept so long")
+    report_store: str | None = Field(
+        default=None,
+        description="s3://bucket/prefix?endpoint=https://host&region=…, where reports are kept; "
+        "default: files in home",
+    )
+    report_store_key_id: SecretStr | None = Field(
+        default=None, description="Access key of that bucket; default: AWS's own variables and role"
+    )
+    report_store_secret: SecretStr | None = Field(
+        default=None, description="Secret key of that bucket"
+    )
+    report_schedule: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Reports to make by themselves, one a line, times in UTC: "
+        "0 6 * * mon EXECUTIVE_SUMMARY;format=PDF;clusters=type=EDGE,hub-1;window=7d;title=Weekly",
+    )
+    report_fonts: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="TrueType files for further scripts in PDF, comma-separated; default: those "
+        "of the system that are known",
+    )
+
     # health and discovery
     check_every: dict[ClusterType, float] = Field(
         default={
@@ -262,6 +286,8 @@ class Settings(BaseSettings):
     rate_user_burst: int = Field(default=50, ge=1, description="Burst of one user")
     rate_query_per_minute: int = Field(default=60, ge=0, description="/metrics/query of one user")
     rate_query_burst: int = Field(default=10, ge=1, description="Burst of /metrics/query")
+    rate_reports_per_minute: int = Field(default=10, ge=0, description="New reports of one user")
+    rate_reports_burst: int = Field(default=2, ge=1, description="Burst of new reports")
 
     # the simulated fleet
     demo: bool = Field(default=False, description="Register and serve the simulated fleet")
@@ -290,6 +316,7 @@ class Settings(BaseSettings):
         "alert_replica_labels",
         "dead_mans_switches",
         "demo_incidents",
+        "report_fonts",
         mode="before",
     )
     @classmethod
@@ -298,7 +325,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("watch", "anomaly_watch", mode="before")
+    @field_validator("watch", "anomaly_watch", "report_schedule", mode="before")
     @classmethod
     def _split_lines(cls, value: object) -> object:
         """One a line: an expression may hold commas."""

@@ -44,13 +44,9 @@ class BucketBlobs:
         except FileNotFoundError:
             return
 
-    async def names(self, before: datetime) -> tuple[str, ...]:
-        listing = self._store.list()  # pyright: ignore[reportUnknownMemberType]  # of Arrow tables
-        found = await self._run(listing.collect_async())
-        return tuple(sorted(one["path"] for one in found if one["last_modified"] < before))
-
-    async def aclose(self) -> None:
-        """The library keeps its connections and ends them with the process."""
+    async def tidy(self, before: datetime) -> None:
+        """Nothing is left behind: an unfinished put leaves no object."""
+        del before
 
     async def _run(self, work: Awaitable[T]) -> T:
         from obstore.exceptions import BaseError

@@ -34,11 +34,9 @@ class Blobs(Protocol):
         """Forget them; no matter if there are none."""
         ...
 
-    async def names(self, before: datetime) -> tuple[str, ...]:
-        """What was put before a moment."""
+    async def tidy(self, before: datetime) -> None:
+        """Remove what was begun before a moment and never finished."""
         ...
-
-    async def aclose(self) -> None: ...
 
 
 class FileBlobs:
@@ -67,22 +65,13 @@ class FileBlobs:
         path = self._path(name)
         await self._run(lambda: path.unlink(missing_ok=True))
 
-    async def names(self, before: datetime) -> tuple[str, ...]:
-        def look() -> tuple[str, ...]:
-            if not self._folder.is_dir():
-                return ()
-            return tuple(
-                sorted(
-                    str(path.relative_to(self._folder))
-                    for path in self._folder.rglob("*")
-                    if path.is_file() and path.stat().st_mtime < before.timestamp()
-                )
-            )
+    async def tidy(self, before: datetime) -> None:
+        def sweep() -> None:
+            for path in self._folder.rglob(f"{_UNFINISHED}*"):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink(missing_ok=True)
 
-        return await self._run(look)
-
-    async def aclose(self) -> None:
-        """Nothing is held open."""
+        await self._run(sweep)
 
     def _path(self, name: str) -> Path:
         path = (self._folder / name).resolve()

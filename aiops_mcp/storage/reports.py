@@ -1,6 +1,5 @@
 """What is known of the reports that were made, newest first. Their content is not here."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -50,10 +49,10 @@ class ReportTable:
         return _report(row) if row is not None else None
 
     async def page(
-        self, report_type: ReportType | None, *, offset: int, limit: int | None
+        self, report_type: ReportType | None, *, now: datetime, offset: int, limit: int | None
     ) -> tuple[tuple[Report, ...], int]:
-        """Some of the reports, newest first, and how many there are; no ``limit``: all."""
-        wanted: list[ColumnElement[bool]] = []
+        """Some of those not expired, newest first, and how many there are; no ``limit``: all."""
+        wanted: list[ColumnElement[bool]] = [reports.c.expires_at > now]
         if report_type is not None:
             wanted.append(reports.c.report_type == report_type.value)
         async with self._database.read() as transaction:
@@ -84,14 +83,6 @@ class ReportTable:
             )
             rows = found.mappings().all()
         return tuple(_report(row) for row in rows)
-
-    async def known_paths(self, paths: Sequence[str]) -> frozenset[str]:
-        """Those of the paths under which a report is kept."""
-        async with self._database.read() as transaction:
-            found = await transaction.scalars(
-                select(reports.c.storage_path).where(reports.c.storage_path.in_(paths))
-            )
-            return frozenset(found)
 
 
 def _report(row: RowMapping) -> Report:

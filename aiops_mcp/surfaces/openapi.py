@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Effect, Operation
 from aiops_mcp.surfaces.openapi_schemas import (
     Schema,
@@ -184,7 +185,10 @@ def _responses(route: OperationRoute, *, has_body: bool, schemas: Schemas) -> Sc
         "description": "Done" if operation.status == 204 else "The answer",
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS},
     }
-    if operation.status != 204:
+    if operation.answer_type is Download:
+        success["description"] = "The file"
+        success["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    elif operation.status != 204:
         answer = schemas.answer(operation.answer_type)
         success["content"] = {"application/json": {"schema": answer}}
     statuses = {400, *_ALWAYS}

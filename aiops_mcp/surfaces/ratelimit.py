@@ -104,7 +104,10 @@ class RateLimits:
         self._all = Rate("all", settings.rate_all_per_second, 1, settings.rate_all_burst)
         self._user = Rate("user", settings.rate_user_per_minute, 60, settings.rate_user_burst)
         self._named = {
-            "query": Rate("query", settings.rate_query_per_minute, 60, settings.rate_query_burst)
+            "query": Rate("query", settings.rate_query_per_minute, 60, settings.rate_query_burst),
+            "reports": Rate(
+                "reports", settings.rate_reports_per_minute, 60, settings.rate_reports_burst
+            ),
         }
 
     def knows(self, name: str) -> bool:

@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from aiops_mcp.errors import AiopsError, BackendError, QueryTimeout
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.entity import Entity
+from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Call, Invoke, Operation
 from aiops_mcp.settings import Settings
 from aiops_mcp.surfaces.gate import Gate
@@ -34,6 +35,7 @@ ROUTE_KEY = "aiops.route"
 _CLIENT_GONE = 499
 _LARGE = 256 * 1024
 _PARAMETER = re.compile(r"{(\w+)}")
+_NO_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 ResultT = TypeVar("ResultT")
 
 
@@ -183,6 +185,9 @@ class OperationEndpoint:
         everywhere = {"cache-control": "no-store", **headers}
         if operation.status == 204:
             return Response(status_code=204, headers=everywhere)
+        if isinstance(answer, Download):
+            call.receipt.delivered(answer.content)
+            return _file(answer, everywhere)
         body = await _render(answer)
         call.receipt.delivered(body)
         return Response(
@@ -213,6 +218,17 @@ class Nowhere:
         else:
             response = problem_response(not_found(scope["path"]), headers=admission.headers)
         await response(scope, receive, send)
+
+
+def _file(answer: Download, headers: Mapping[str, str]) -> Response:
+    """A file to be saved. Should a browser open it after all, it may do nothing with it."""
+    name = _NO_FILE_NAME.sub("_", answer.file_name)
+    own = {
+        "content-disposition": f'attachment; filename="{name}"',
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    }
+    return Response(answer.content, media_type=answer.media_type, headers={**headers, **own})
 
 
 async def _render(answer: Entity) -> bytes:
