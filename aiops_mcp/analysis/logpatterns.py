@@ -157,7 +157,7 @@ class TemplateMiner:
                 if fitting is None:
                     return self._for_the_rest()
             else:
-                return self._new(tokens, merged)
+                return self._new(tokens, keys, merged)
         if fitting.take(tokens):
             self._join(
                 fitting,
@@ -226,11 +226,12 @@ class TemplateMiner:
                 best = members
         return best
 
-    def _new(self, tokens: Tokens, merged: list[Template]) -> Template:
+    def _new(self, tokens: Tokens, keys: tuple[Key, Key], merged: list[Template]) -> Template:
         made = self._template(tokens)
-        self._join(made, merged)
         self._kept += 1
-        keys = self._keys(weighed(made.words, self._weights))
+        if merged:
+            self._join(made, merged)
+            keys = self._keys(weighed(made.words, self._weights))
         free = [key for key in keys if len(self._led.get(key, ())) < self._most_alike]
         made.keys = tuple(free or keys)
         for key in made.keys:
