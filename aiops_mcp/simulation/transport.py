@@ -52,10 +52,15 @@ class SimulatedTransport(httpx2.AsyncBaseTransport):
                 async with ASGIWebSocketTransport(
                     _denying(self._app), initial_receive_timeout=30.0
                 ) as inner:
-                    answer.set_result(await inner.handle_async_request(request))
+                    opened = await inner.handle_async_request(request)
+                    if answer.done():  # whoever asked has given up
+                        return
+                    answer.set_result(opened)
                     await closed.wait()
             except BaseException as error:
                 if answer.done():
+                    if isinstance(error, Exception) and answer.cancelled():
+                        return  # nobody is left to be told
                     raise
                 answer.set_exception(_only(error))
 
