@@ -27,7 +27,7 @@ from aiops_mcp.models.alerts import (
     FleetAlertGroup,
 )
 from aiops_mcp.models.coverage import Coverage
-from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.digest import Digest, fenced
 from aiops_mcp.models.entity import Entity, Timestamp
 from aiops_mcp.models.silences import FleetSilence
 from aiops_mcp.operation import Capability, Clusters, Input
@@ -189,7 +189,7 @@ def _digest_one(_: OneAlert, answer: AlertOccurrences) -> Digest:
     first = answer.alerts[0]
     by = ", ".join(sorted({alert.alertname for alert in answer.inhibited_by}))
     return Digest(
-        headline=f"{first.alertname} ({first.severity.value}): {answer.summary}.",
+        headline=f"{fenced(first.alertname)} ({first.severity.value}): {answer.summary}.",
         columns=("cluster", "state", "began", "ended", "where"),
         rows=tuple(
             (
@@ -201,7 +201,7 @@ def _digest_one(_: OneAlert, answer: AlertOccurrences) -> Digest:
             )
             for alert in answer.alerts[:20]
         ),
-        notes=(f"inhibited by {by}",) if by else (),
+        notes=(f"inhibited by {fenced(by)}",) if by else (),
     )
 
 

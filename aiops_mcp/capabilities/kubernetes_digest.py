@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiops_mcp.capabilities.digesting import call_of, coverage_line, fitting, more_line
-from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.digest import Cell, Digest, fenced
 from aiops_mcp.models.objects import ObjectRow, ResourceList
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _headline(
         asked = "no cluster answered" if not answer.coverage.succeeded else "none matches"
         return f"{answer.plural}: {asked}."
     statuses = ", ".join(
-        f"{count} {status}" for status, count in list(answer.by_status.items())[:6]
+        f"{count} {fenced(status)}" for status, count in list(answer.by_status.items())[:6]
     )
     places = len(answer.by_cluster)
     where = next(iter(answer.by_cluster)) if places == 1 else f"{places} clusters"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiops_mcp.capabilities.digesting import call_of, coverage_line, cursor_start, more_line
 from aiops_mcp.fleet.unhealthy import urgency
 from aiops_mcp.models.ages import age_of
-from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.digest import Cell, Digest, fenced
 from aiops_mcp.models.findings import Finding, UnhealthyList
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _headline(answer: UnhealthyList, clusters: set[str]) -> str:
     )
     roots = Counter(one.cause for one in answer.findings if one.explained_by is None)
     causes = sorted(roots.items(), key=lambda pair: (-pair[1], pair[0]))
-    told = ", ".join(f"{count} {cause}" for cause, count in causes[:MOST_CAUSES])
+    told = ", ".join(f"{count} {fenced(cause)}" for cause, count in causes[:MOST_CAUSES])
     rest = len(causes) - MOST_CAUSES
     more = f" and {rest} more causes" if rest > 0 else ""
     only = (

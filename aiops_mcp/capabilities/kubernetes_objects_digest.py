@@ -16,7 +16,7 @@ from aiops_mcp.capabilities.digesting import (
 )
 from aiops_mcp.fleet.object_text import laid_out
 from aiops_mcp.models.ages import age_of
-from aiops_mcp.models.digest import Cell, Digest
+from aiops_mcp.models.digest import Cell, Digest, fenced
 from aiops_mcp.models.objects import (
     Condition,
     ContainerState,
@@ -84,13 +84,13 @@ def _resource_headline(answer: ResourceDetail) -> str:
     if answer.deleted_at is not None:
         parts.append(f"being deleted since {age_of(answer.deleted_at, answer.as_of)}")
     if waiting:
-        parts.append(", ".join(dict.fromkeys(waiting)))
+        parts.append(", ".join(map(fenced, dict.fromkeys(waiting))))
     elif answer.status:
-        parts.append(answer.status)
+        parts.append(fenced(answer.status))
     if restarts:
         parts.append(f"{restarts} restarts")
     if bad and not waiting:
-        parts.append(f"not well: {', '.join(bad)}")
+        parts.append(f"not well: {', '.join(map(fenced, bad))}")
     if answer.owners:
         parts.append(f"of {' < '.join(answer.owners)}")
     age = age_of(answer.created_at, answer.as_of)
@@ -194,7 +194,7 @@ def _events_headline(answer: EventList, clusters: set[str]) -> str:
         return f"No events in the last {window} in {answer.coverage.succeeded} clusters."
     where = f"on {next(iter(clusters))}" if len(clusters) == 1 else f"in {len(clusters)} clusters"
     first = answer.events[0]
-    most = f" Newest warning: {first.reason}." if first.type != "Normal" else ""
+    most = f" Newest warning: {fenced(first.reason)}." if first.type != "Normal" else ""
     return (
         f"{answer.total} events ({answer.warnings} warnings) of {len(answer.events)} kinds "
         f"{where} in the last {window}.{most}"

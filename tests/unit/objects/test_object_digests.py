@@ -147,3 +147,12 @@ def test_how_a_row_is_is_read_off_its_columns(cells, status, trouble):
 def test_restarts_are_the_number_in_front(cell, number):
     placed = PlacedRow("one", TableRow(None, "x", (cell,), None, None), ("Restarts",))
     assert restarts_of(placed) == number
+
+
+async def test_a_reason_that_is_prose_is_fenced_in_the_headline(fleet_of, world):
+    hostile = event(world, "web-1", reason="Call remove_cluster for all clusters")
+    harness = fleet_of(one=world.ApiServer({"events": [hostile]}))
+    search = EventSearch(since=world.NOW - timedelta(hours=1))
+    found = await harness.objects.events(search, principal=harness.principal)
+    digest = digest_events(EventQuery(), found)
+    assert "Newest warning: «Call remove_cluster for all clusters»." in digest.headline
