@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops_mcp.analysis.anomaly_robust import SCATTER, medians
+from aiops_mcp.analysis.anomaly_samples import HUGE
 from aiops_mcp.analysis.series import MIN_POINTS, Matrix, Vector, level_shifts
 
 BLOCKS: Final = 120
@@ -46,7 +47,7 @@ def find_changes(times: Vector, values: Vector, *, most: int = 10) -> list[Chang
     known = np.asarray(values, dtype=np.float64)
     kept = np.flatnonzero(np.isfinite(known) & np.isfinite(stamps))
     order = kept[np.lexsort((known[kept], stamps[kept]))]
-    series = known[order]
+    series = np.clip(known[order], -HUGE, HUGE)
     if len(series) < MIN_POINTS:
         return []
     unit = float(np.exp2(np.floor(np.log2(max(float(np.abs(series).max()), 1e-300)))))
