@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiops_mcp.analysis.evidence_call_samples import CallSample, calls_of_traces
-from aiops_mcp.analysis.evidence_counts import as_normal, departure
+from aiops_mcp.analysis.evidence_counts import among, as_normal, departure
 from aiops_mcp.analysis.rootcause_problem import Evidence, EvidenceKind
 
 __all__ = ["CallSample", "calls_of_traces", "evidence_of_calls"]
@@ -100,9 +100,10 @@ def evidence_of_calls(
     own = _shifts(good.own, before.own, now.own)
     found = [*_slow(waits), *_own(own), *_failing(good, before, now), *_silent(good, before, now)]
     best: dict[str, list[_Finding]] = defaultdict(list)
-    for finding in sorted(found, key=lambda each: -each.strength):
-        if finding.strength >= LEAST:
-            best[finding.component].append(finding)
+    for each in sorted(found, key=lambda each: -each.strength):
+        strength = among(each.strength, len(waits) + len(own))
+        if strength >= LEAST:
+            best[each.component].append(each._replace(strength=strength))
     return [
         Evidence(
             component=component,

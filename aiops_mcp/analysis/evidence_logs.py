@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from aiops_mcp.analysis.evidence_counts import departure
+from aiops_mcp.analysis.evidence_counts import among, departure
 from aiops_mcp.analysis.evidence_statements import LogLine, Statements, Written
 from aiops_mcp.analysis.rootcause_problem import Evidence, EvidenceKind
 
@@ -79,10 +79,12 @@ def evidence_of_logs(
     before = _walks([*good, *earlier], statements)
     references = [before, normal_walks] if good else [before]
     found = [*_steps(statements, references, now), *_statements(statements, references, now)]
+    comparisons = len(now.left) + len(now.of_component) + len(before.lines)
     by_component: dict[str, list[_Finding]] = defaultdict(list)
-    for finding in sorted(found, key=lambda each: -each.strength):
-        if finding.strength >= LEAST:
-            by_component[finding.component].append(finding)
+    for each in sorted(found, key=lambda each: -each.strength):
+        strength = among(each.strength, comparisons)
+        if strength >= LEAST:
+            by_component[each.component].append(each._replace(strength=strength))
     return [_evidence(findings) for findings in by_component.values()]
 
 

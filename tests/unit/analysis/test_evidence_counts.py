@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiops_mcp.analysis.evidence_counts import as_normal, departure
+from aiops_mcp.analysis.evidence_counts import among, as_normal, departure
 
 
 def test_a_share_that_is_as_before_is_no_departure():
@@ -41,3 +41,10 @@ def test_many_degrees_are_as_normal_and_few_are_worth_less():
     assert as_normal(-5.0, 8) == pytest.approx(-math.sqrt(9 * math.log(1 + 25 / 8)))
     assert as_normal(0.0, 3) == 0.0
     assert as_normal(5.0, 3) < as_normal(5.0, 8) < 5.0
+
+
+def test_the_farthest_of_very_many_is_less_of_a_surprise():
+    assert among(4.0, 10) == among(4.0, 1000) == 4.0
+    assert among(4.0, 100_000) == pytest.approx(math.sqrt(16 - 2 * math.log(100)))
+    assert among(-4.0, 100_000) == -among(4.0, 100_000)
+    assert among(2.0, 100_000) == 0.0
