@@ -21,6 +21,7 @@ from aiops_mcp.capabilities import (
     streaming,
     trace_detail,
     trace_services,
+    triage,
 )
 from aiops_mcp.capabilities.alerts import alerts
 from aiops_mcp.capabilities.analysis import analysis
@@ -70,6 +71,7 @@ _DECLARING = (
     trace_services,
     anomalies,
     anomalies_changes,
+    triage,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(
