@@ -1,6 +1,5 @@
 """What may be registered."""
 
-
 import pytest
 from pydantic import ValidationError
 
