@@ -24,8 +24,8 @@ reports = Capability("reports", "Reports over the fleet, kept for later.")
 
 
 class NewReport(Input):
-    report_type: ReportType
-    format: ReportFormat = ReportFormat.HTML
+    report_type: Annotated[ReportType, Field(description="What it is for")]
+    format: Annotated[ReportFormat, Field(description="Form of the file")] = ReportFormat.HTML
     clusters: Annotated[
         Clusters,
         Field(validation_alias=AliasChoices("clusters", "cluster_scope")),
@@ -37,7 +37,7 @@ class NewReport(Input):
     alert: Annotated[
         str | None, Field(description="Fingerprint, of INCIDENT_REPORT", max_length=64)
     ] = None
-    title: Annotated[str | None, Field(max_length=200)] = None
+    title: Annotated[str | None, Field(description="Instead of the usual", max_length=200)] = None
     horizon: Annotated[Duration, Field(description="Of forecasts")] = "30d"
 
 
@@ -108,7 +108,7 @@ def _horizon(text: str) -> int:
 
 
 class ReportQuery(Input):
-    report_type: ReportType | None = None
+    report_type: Annotated[ReportType | None, Field(description="Only these")] = None
     page: PageNumber = 1
     page_size: PageSize = 20
 
@@ -152,7 +152,7 @@ def report_id_of(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise ReportNotFound(
-            f"There is no report {text!r}.", "List them with `aiops report list`."
+            f"There is no report '{text}'.", "List them with `aiops report list`."
         ) from error
 
 
@@ -188,7 +188,7 @@ def _digest_deleted(request: DeleteReport, answer: Report) -> Digest:
 @reports.operation(
     "delete_report",
     route="DELETE /reports/{report}",
-    needs="reports:delete",
+    needs="reports:write",
     effect=Effect.DESTROY,
     tool=False,
     digest=_digest_deleted,

@@ -180,7 +180,7 @@ class FleetReports:
         found = await self._rows.get(report_id)
         if found is None or found.expires_at <= self._clock() or not may_see(principal, found):
             raise ReportNotFound(
-                f"There is no report {report_id}.", "List them with `aiops report list`."
+                f"There is no report '{report_id}'.", "List them with `aiops report list`."
             )
         return found
 

@@ -284,7 +284,8 @@ def _parse(url: str) -> URL:
 
 def _driver_errors(*, sqlite: bool) -> tuple[type[BaseException], ...]:
     if sqlite:
-        return (DBAPIError, PoolTimeout, OSError)
+        # sqlite3's own reach us where a statement goes to the driver past SQLAlchemy.
+        return (DBAPIError, PoolTimeout, OSError, sqlite3.Error)
     import asyncpg
 
     return (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)

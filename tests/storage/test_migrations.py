@@ -1,7 +1,9 @@
 """The one list of migrations builds the same tables on both databases."""
 
 import asyncio
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,32 @@ async def test_processes_that_start_together_make_one_database(database_url):
     answers = [await process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(int(out) for out, _ in answers) == [1, 2]
+
+
+async def test_a_start_waits_for_who_writes_the_new_file_first(tmp_path):
+    """SQLite itself does not wait where a file is switched to WAL: it says at once it is locked."""
+    file = tmp_path / "aiops.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database = Database(f"sqlite+aiosqlite:///{file}")
+        starting = asyncio.create_task(database.migrate())
+        done, _ = await asyncio.wait({starting}, timeout=0.2)
+        assert not done
+        other.execute("COMMIT")
+        await starting
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+    await database.close()
+
+
+async def test_a_start_does_not_wait_forever(tmp_path):
+    file = tmp_path / "aiops.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database = Database(f"sqlite+aiosqlite:///{file}", busy_timeout=0.1)
+        with pytest.raises(StorageFailed, match="locked by another process"):
+            await database.migrate()
+        await database.close()
 
 
 async def test_a_database_of_a_newer_version_is_refused_untouched(database, database_url):

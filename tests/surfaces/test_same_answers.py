@@ -252,6 +252,25 @@ async def test_a_silence_is_planned_made_and_ended(app: App, rest: httpx2.AsyncC
         assert ended["id"] == silence["id"]
 
 
+async def test_a_report_is_the_same_but_for_its_id(app: App, rest: httpx2.AsyncClient) -> None:
+    """Each call makes one of its own, so that only ids and where they are may differ."""
+    asked = {"report_type": "CAPACITY_PLAN", "format": "JSON", "clusters": ["fleet-hub"]}
+    answer = await over_rest(rest, TOOLS["create_report"], asked)
+    assert answer.status_code == 201, answer.text
+    by_rest = digest_of(TOOLS["create_report"], asked, answer.json())
+    async with Client(mcp_server(OpenApp(app), app.settings)) as client:
+        by_mcp = (await client.call_tool("create_report", asked)).structured_content
+    for told in (by_rest, by_mcp):
+        (row,) = told["rows"]
+        report_id = row[told["columns"].index("id")]
+        assert report_id in told.pop("more")
+        kept = await rest.get(f"/api/v1/reports/{report_id}/download")
+        assert kept.json()["clusters"] == ["fleet-hub"]
+        row[0] = ""
+    assert by_mcp == by_rest
+    assert (await rest.get("/api/v1/reports")).json()["total"] == 2
+
+
 def _handle(plan: dict[str, Any]) -> str:
     """The one-time handle, as a model reads it off the plan."""
     return plan["more"].partition("apply=")[2].split()[0]
@@ -259,7 +278,7 @@ def _handle(plan: dict[str, Any]) -> str:
 
 async def test_every_tool_with_a_route_is_asked() -> None:
     asked = {name for name, _ in CALLS} | {"register_cluster", "update_cluster", "remove_cluster"}
-    asked |= {"create_silence", "expire_silence"}
+    asked |= {"create_silence", "expire_silence", "create_report"}
     # A refresh measures: two of them never take the same number of milliseconds.
     assert {name for name, operation in TOOLS.items() if operation.routes} - asked == {
         "refresh_cluster"
