@@ -90,8 +90,12 @@ def expectation(times: Vector, values: Matrix) -> Expected:
     turned = bends(rest)
     error = medians(np.abs(rest - level))
     for row, bend in list(turned.items()):
-        bent = float(medians(np.abs(rest[row : row + 1] - bend.fitted))[0])
-        if bent < error[row]:
+        # Of the whole as of its end: most of a window may lean a little, and a step end it.
+        here, since = rest[row : row + 1], slice(bend.index, None)
+        bent = float(medians(np.abs(here - bend.fitted))[0])
+        bent_since = medians(np.abs(here[:, since] - bend.fitted[since]))[0]
+        level_since = medians(np.abs(here[:, since] - level[row, since]))[0]
+        if bent < error[row] and bent_since < level_since:
             error[row] = bent
             level[row] = bend.fitted
             steps.pop(row, None)

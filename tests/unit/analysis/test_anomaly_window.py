@@ -92,6 +92,17 @@ def test_a_leak_begins_where_the_line_turns():
     assert leak.actual > 24
 
 
+@pytest.mark.parametrize(
+    ("swing", "phase", "hours"), [(0.01, 0.0, 6), (0.03, 2.66, 24), (0.05, 1.77, 12)]
+)
+def test_a_step_at_the_end_of_what_swings_a_little_is_no_bend(swing, phase, hours):
+    minutes = np.arange(361)
+    values = 0.48 + swing * np.sin(2 * np.pi * minutes / (60 * hours) + phase)
+    values += np.random.default_rng(3).normal(0, 0.004, len(minutes))
+    values[331:] += 0.55
+    assert told(only(values, TIMES[:361])) == [("TREND_CHANGE", 331, 360)]
+
+
 def test_a_standstill_and_a_burst_break_the_pattern():
     values = noise()
     values[600:660] = values[600]
