@@ -18,17 +18,23 @@ THRESHOLD = 0.5
 def run(data: Path, out: Path) -> None:
     folder = data / "series"
     for path in sorted(folder.rglob("*.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(row["timestamp"], row["value"]) for row in csv.DictReader(file)]
+        rows = rows_of(path)
         detector = OnlineDetector()
-        verdicts = [detector.update(_seconds(stamp), _number(value)) for stamp, value in rows]
+        verdicts = [detector.update(seconds(stamp), _number(value)) for stamp, value in rows]
         alarms = [max(verdict.score, THRESHOLD) if verdict.alarm else 0.0 for verdict in verdicts]
         name = path.relative_to(folder)
-        _write(out / "alarm" / name, rows, alarms)
-        _write(out / "score" / name, rows, [verdict.score for verdict in verdicts])
+        write(out / "alarm" / name, rows, alarms)
+        write(out / "score" / name, rows, [verdict.score for verdict in verdicts])
 
 
-def _seconds(stamp: str) -> float:
+def rows_of(path: Path) -> list[tuple[str, str]]:
+    """Stamp and value of each row, as written."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [(row["timestamp"], row["value"]) for row in csv.DictReader(file)]
+
+
+def seconds(stamp: str) -> float:
+    """Unix seconds of a stamp that is in UTC."""
     return datetime.fromisoformat(stamp).replace(tzinfo=UTC).timestamp()
 
 
@@ -36,7 +42,8 @@ def _number(text: str) -> float:
     return float(text) if text.strip() else math.nan
 
 
-def _write(path: Path, rows: list[tuple[str, str]], scores: list[float]) -> None:
+def write(path: Path, rows: list[tuple[str, str]], scores: list[float]) -> None:
+    """The rows with a score each, in the form that a scorer reads."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
