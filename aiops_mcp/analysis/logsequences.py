@@ -58,7 +58,8 @@ class SequenceModel:
         Raises:
             ValueError: there is none.
         """
-        sequences = [tuple(each) for each in normal]
+        # In one order, whatever they came in: ties are broken and folds are cut alike.
+        sequences = sorted(tuple(each) for each in normal)
         if not sequences:
             raise ValueError("no normal sequence to learn from")
         self._novelty = _NoveltyModel(sequences)
@@ -134,7 +135,8 @@ class _NoveltyModel:
                 costs = gaps @ even
                 costs[np.arange(len(rows)), rows] = np.inf
                 apart += (gaps[np.arange(len(rows)), costs.argmin(axis=1)] > 0).sum(axis=0)
-        return np.log((self._sequences + 1) / (apart + 1))
+        # Where each sequence stands apart, one more still surprises a little.
+        return np.log((self._sequences + 2) / (apart + 1))
 
 
 def _cost(gaps: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The shipped detector over labelled public series, by their own scorer.
 
-They lie outside the project (AIOPS_SHARED_DATA, or shared/data beside it); without them it is skipped.
+They lie outside the project (AIOPS_SHARED_DATA, or shared beside it); without them it is skipped.
 """
 
 import csv
@@ -15,8 +15,9 @@ import pytest
 
 from benchmarks.public_anomaly import THRESHOLD, run
 
-DATA = Path(os.environ.get("AIOPS_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
-SCORER = DATA.parent / "tools" / "score_anomaly.py"
+SHARED = Path(os.environ.get("AIOPS_SHARED_DATA", Path(__file__).parents[4] / "shared"))
+DATA = SHARED / "data"
+SCORER = SHARED / "tools" / "score_anomaly.py"
 
 
 def scored(predictions, data, out, *options):

@@ -21,10 +21,8 @@ from aiops_mcp.analysis.logpatterns_values import (
     shape_of,
 )
 
-DATA = (
-    Path(os.environ.get("AIOPS_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
-    / "loghub"
-)
+SHARED = Path(os.environ.get("AIOPS_SHARED_DATA", Path(__file__).parents[4] / "shared"))
+DATA = SHARED / "data" / "loghub"
 
 
 def sorted_in(*lines, **settings):

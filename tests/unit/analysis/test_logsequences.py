@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiops_mcp.analysis.logsequences import SequenceModel
@@ -97,13 +97,27 @@ _EVENTS = st.lists(st.sampled_from("abcde"), max_size=8)
 
 
 @given(st.lists(_EVENTS, min_size=1, max_size=12), st.lists(_EVENTS, max_size=3), st.randoms())
-def test_the_order_of_learning_does_not_change_what_is_new(sequences, asked, chance):
+@example([[], list("aa"), list("ab"), list("aaa"), list("bb")], [["a"]], random.Random(3))
+def test_the_order_of_learning_changes_nothing(sequences, asked, chance):
     shuffled = sequences[:]
     chance.shuffle(shuffled)
     first, second = SequenceModel(sequences), SequenceModel(shuffled)
+    assert first.limit == second.limit
     for each in asked:
-        one, other = first.judge(each), second.judge(each)
+        one = first.judge(each)
         assert 0 <= one.score < 1
-        assert (one.surprise > 0) == (other.surprise > 0)
+        assert one == second.judge(each)
     for each in sequences:
         assert first.judge(each).score == 0
+
+
+@given(st.lists(_EVENTS, min_size=1, max_size=12), _EVENTS)
+def test_an_event_never_seen_always_surprises(sequences, asked):
+    learnt = SequenceModel(sequences)
+    assert learnt.judge([*asked, "z"]).surprise > 0
+
+
+def test_where_each_sequence_stands_apart_another_count_still_surprises():
+    learnt = SequenceModel([["a"] * count for count in (1, 2, 3)])
+    assert [each.text for each in learnt.judge(["a"] * 4).novelties] == ["a 4 times, not 3"]
+    assert learnt.judge(["a"] * 4).surprise > 0
