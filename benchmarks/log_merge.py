@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
-from aiops_mcp.capabilities.logs_digest import patterns_of
+from aiops_mcp.fleet.log_folding import patterns_of
 from aiops_mcp.fleet.log_merge import ClusterLines, merge
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.logs import LogDirection

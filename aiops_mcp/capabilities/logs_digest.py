@@ -3,13 +3,11 @@
 Pure functions from a ``LogAnswer`` to a ``Digest``; no I/O, no clock.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 from aiops_mcp.analysis.loglevels import LogLevel, level_of
-from aiops_mcp.analysis.logpatterns import TemplateMiner
 from aiops_mcp.capabilities.digesting import coverage_line, fitting, more_line
+from aiops_mcp.fleet.log_folding import Pattern, exact_place, patterns_of, short_line
 from aiops_mcp.models.digest import Cell, Digest
 from aiops_mcp.models.logs import LogAnswer, LogDirection, LogEntry, LogNames, LogSource
 from aiops_mcp.models.nanoseconds import iso_ns, to_datetime
@@ -21,82 +19,10 @@ PATTERN_BYTES = 1300
 
 MOST_EXAMPLE = 150
 MOST_CLUSTERS_NAMED = 3
-_NAMESPACE = ("namespace", "kubernetes_namespace_name", "k8s_namespace_name", "service_namespace")
-_WORKLOAD = (
-    "app",
-    "service_name",
-    "app_kubernetes_io_name",
-    "k8s_deployment_name",
-    "deployment",
-    "kubernetes_container_name",
-    "k8s_container_name",
-    "container",
-    "job",
-    "unit",
-)
-_POD = ("pod", "kubernetes_pod_name", "k8s_pod_name")
-_NODE = ("node", "node_name", "nodename", "host", "hostname", "kubernetes_host", "instance")
-_POD_HASH = re.compile(r"(?:-[0-9a-f]{6,10})?-[0-9a-z]{5}$")
-_FRONT_TIME = re.compile(
-    r"^\s*(?:time=\"?)?\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d\S*\s*", re.ASCII
-)
 _WHY_EMPTY = (
     "no line matched: check label names and values (get_log_labels), the range, and upper or "
     "lower case of the text; 'no lines' is not 'no errors' where a cluster did not answer"
 )
-
-
-@dataclass(slots=True)
-class Pattern:
-    """Lines of one kind; ``example`` is the gravest of them, the newest among equals."""
-
-    example: LogEntry
-    level: LogLevel
-    count: int = 0
-    clusters: dict[str, int] = field(default_factory=dict[str, int])
-    places: dict[str, int] = field(default_factory=dict[str, int])
-    first: int = 0
-    last: int = 0
-
-    def take(self, entry: LogEntry, level: LogLevel) -> None:
-        if not self.count or (level, entry.timestamp) > (self.level, self.example.timestamp):
-            self.example, self.level = entry, level
-        self.first = min(self.first or entry.timestamp, entry.timestamp)
-        self.last = max(self.last, entry.timestamp)
-        self.count += 1
-        self.clusters[entry.cluster_name] = self.clusters.get(entry.cluster_name, 0) + 1
-        where = place_of(entry.stream)
-        self.places[where] = self.places.get(where, 0) + 1
-
-
-def patterns_of(entries: Iterable[LogEntry]) -> list[Pattern]:
-    """The kinds of lines, the gravest first, then by count.
-
-    Lines of one template but of another level are of another kind.
-    """
-    miner = TemplateMiner()
-    sorted_in = [
-        (
-            entry,
-            level_of({**entry.metadata, **entry.stream}, entry.message),
-            miner.add(entry.message),
-        )
-        for entry in entries
-    ]
-    found: dict[tuple[int, LogLevel], Pattern] = {}
-    for entry, level, template in sorted_in:
-        number = template.now().number
-        pattern = found.get((number, level))
-        if pattern is None:
-            pattern = found[number, level] = Pattern(entry, level)
-        pattern.take(entry, level)
-    return sorted(found.values(), key=_urgency)
-
-
-def _urgency(pattern: Pattern) -> tuple[int, int, int]:
-    # Below errors the level says little: what is frequent comes first.
-    grave = -pattern.level if pattern.level >= LogLevel.WARNING else 0
-    return (grave, -pattern.count, -pattern.last)
 
 
 def digest_logs(answer: LogAnswer, *, call: str, detailed: bool) -> Digest:
@@ -152,7 +78,7 @@ def _headline(answer: LogAnswer, found: Sequence[Pattern]) -> str:
     where = f"in {len(clusters)} clusters" if len(clusters) > 1 else f"in {min(clusters)}"
     share = f"{errors} errors ({errors / lines:.0%})" if errors else "no errors"
     # Not the line itself: it stands in the first row, where it is fenced.
-    worst = f", most from {_few(found[0].places)}" if errors else ""
+    worst = f", most from {few_of(found[0].places)}" if errors else ""
     more = f", {warnings} warnings" if warnings else ""
     return f"{amount} {where}, {_span(answer.entries)}; {share}{worst}{more}."
 
@@ -169,8 +95,8 @@ def _pattern_row(pattern: Pattern) -> tuple[Cell, ...]:
     return (
         pattern.level.name,
         pattern.count,
-        _few(pattern.clusters),
-        _few(pattern.places) or None,
+        few_of(pattern.clusters),
+        few_of(pattern.places) or None,
         f"{to_datetime(pattern.last):%H:%M:%S}",
         _example(pattern),
     )
@@ -182,7 +108,7 @@ def _line_row(entry: LogEntry) -> tuple[Cell, ...]:
         level.name,
         entry.copies,
         entry.cluster_name,
-        _exact_place(entry.stream) or None,
+        exact_place(entry.stream) or None,
         iso_ns(entry.timestamp),
         short_line(entry.message, 2 * MOST_EXAMPLE),
     )
@@ -192,35 +118,11 @@ def _example(pattern: Pattern) -> str:
     return short_line(pattern.example.message, MOST_EXAMPLE)
 
 
-def short_line(text: str, most: int) -> str:
-    """A line without the time at its front, on one line, of bounded length."""
-    line = " ".join(_FRONT_TIME.sub("", text[: 4 * most + 80], count=1).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _few(counts: Mapping[str, int]) -> str:
+def few_of(counts: Mapping[str, int]) -> str:
     """The names with most lines: ``edge-1,edge-2,edge-3,+2``."""
     names = sorted((name for name in counts if name), key=lambda name: (-counts[name], name))
     more = len(names) - MOST_CLUSTERS_NAMED
     return ",".join(names[:MOST_CLUSTERS_NAMED]) + (f",+{more}" if more > 0 else "")
-
-
-def place_of(stream: Mapping[str, str]) -> str:
-    """``namespace/workload`` of a stream, or its node: what replicas of one workload share."""
-    namespace, workload = _first(stream, _NAMESPACE), _first(stream, _WORKLOAD)
-    if not workload:
-        workload = _POD_HASH.sub("", _first(stream, _POD))
-    parts = [part for part in (namespace, workload) if part]
-    return "/".join(parts) or _first(stream, _NODE)
-
-
-def _exact_place(stream: Mapping[str, str]) -> str:
-    namespace, pod = _first(stream, _NAMESPACE), _first(stream, _POD)
-    return f"{namespace}/{pod}" if namespace and pod else pod or place_of(stream)
-
-
-def _first(stream: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((stream[name] for name in names if stream.get(name)), "")
 
 
 def _notes(answer: LogAnswer) -> tuple[str, ...]:
