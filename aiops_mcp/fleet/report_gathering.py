@@ -101,7 +101,11 @@ class _Gathering:
         now = sources.clock()
         self._is_now = wanted.period.end >= now - NOW_MEANS
         self.found = Gathered(
-            clusters=wanted.chosen.all, period=wanted.period, now=now, subject=wanted.subject
+            clusters=wanted.chosen.all,
+            period=wanted.period,
+            now=now,
+            subject=wanted.subject,
+            is_now=self._is_now,
         )
 
     async def all(self, progress: Progress) -> None:
@@ -178,6 +182,7 @@ class _Gathering:
         clusters = self._wanted.chosen.all
         past, total = await history.between(clusters, period.start, period.end, limit=MOST_ALERTS)
         known_since = await history.begins_at(clusters)
+        self._note_record(known_since)
         now, coverage = (), Coverage(queried=0, succeeded=0)
         try:
             told = await self._from.alerts.alerts(selection=self._names, principal=self._principal)
@@ -207,6 +212,15 @@ class _Gathering:
             known_since=known_since,
             coverage=coverage,
         )
+
+    def _note_record(self, known_since: datetime | None) -> None:
+        if known_since is None:
+            self.found.lacks("alerts that have ended", "no alert is on this server's record yet")
+        elif known_since > self._wanted.period.start:
+            since = f"{known_since:%Y-%m-%d %H:%M} UTC"
+            self.found.lacks(
+                f"alerts that ended before {since}", "this server's record begins then"
+            )
 
     async def _changes(self) -> None:
         period = self._wanted.period

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
-from aiops_mcp.errors import AiopsError, ReportNotFound, StorageFailed
+from aiops_mcp.errors import AiopsError, InputError, ReportNotFound, StorageFailed
 from aiops_mcp.events.bus import EventBus
 from aiops_mcp.fleet.report_gathering import ReportSources, Wanted, gather
 from aiops_mcp.models.cluster import Cluster
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 SOURCE = "fleet.reports"
 UNFINISHED_FOR = timedelta(days=1)
 MOST_TITLE = 200
+MOST_BYTES = 32 * 2**20
+"""A larger report is of no use to a reader, and a burden to whoever serves it."""
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
@@ -60,6 +62,7 @@ class Making:
     keep: timedelta
     version: str
     fonts: Sequence[Path] = ()
+    most_bytes: int = MOST_BYTES
 
 
 class FleetReports:
@@ -97,6 +100,7 @@ class FleetReports:
         Cancelled while it asks or draws it leaves nothing; while it is being kept, that ends first.
 
         Raises:
+            InputError: it would be larger than what is kept.
             StorageFailed: it was not kept, nor any part of it.
         """
         gathered = await gather(sources, wanted, principal, progress)
@@ -121,7 +125,15 @@ class FleetReports:
 
     def _render(self, content: ReportContent, form: ReportFormat) -> tuple[ReportContent, bytes]:
         cleaned = ReportContent.model_validate(self._making.clean(content.model_dump(mode="json")))
-        return cleaned, render(cleaned, form, self._making.fonts)
+        made = render(cleaned, form, self._making.fonts)
+        if len(made) > self._making.most_bytes:
+            size, most = len(made) / 2**20, self._making.most_bytes / 2**20
+            raise InputError(
+                f"The report would take {size:.1f} MiB, and at most {most:g} are kept.",
+                "Name fewer clusters or a shorter period, or take the PDF or Markdown form.",
+                details={"field": "clusters"},
+            )
+        return cleaned, made
 
     def _report(
         self, content: ReportContent, form: ReportFormat, size: int, clusters: Sequence[Cluster]

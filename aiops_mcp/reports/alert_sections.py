@@ -23,6 +23,8 @@ from aiops_mcp.reports.wording import capital, count, lasted, moment, span, tone
 _BUCKETS = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
 _MOST_BUCKETS = 42
 _ORDER = tuple(AlertSeverity)
+_PLACES = ("pod", "service", "node", "instance", "job")
+"""Labels that say what an alert is of, the narrowest first."""
 
 
 def alerts_section(gathered: Gathered, *, most_now: int, most_names: int) -> Section | None:
@@ -39,12 +41,23 @@ def alerts_section(gathered: Gathered, *, most_now: int, most_names: int) -> Sec
     if most_now:
         blocks.append(firing_table(gathered, loud, most_now))
     blocks += _evidence(gathered, told)
-    finding = (
-        f"{capital(count(told.past_total, 'alert'))} fired in the period; "
-        f"{count(len(loud), 'alert')} now, {critical or 'none'} critical."
-    )
+    finding = f"{capital(count(told.past_total, 'alert'))} fired in the period; "
+    finding += f"{len(loud)} fire now, {critical or 'none'} of them critical." if loud else ""
+    if not loud:
+        finding += "none fires now." if gathered.is_now else "what fires now is another matter."
+    if is_partly_known(told, gathered.period):
+        finding += f" {_known_since(told.known_since)}."
     tone = Tone.CRITICAL if critical else Tone.WARNING if loud else Tone.OK
     return Section(title="Alerts", finding=finding, tone=tone, blocks=tuple(blocks))
+
+
+def is_partly_known(told: Alerts, period: TimeRange) -> bool:
+    """Whether alerts of a part of the period are not on record."""
+    return told.known_since is None or told.known_since > period.start
+
+
+def _known_since(known_since: datetime | None) -> str:
+    return f"On record since {moment(known_since)}" if known_since else "None is on record"
 
 
 def _evidence(gathered: Gathered, told: Alerts) -> list[Block]:
@@ -56,7 +69,7 @@ def _evidence(gathered: Gathered, told: Alerts) -> list[Block]:
         since=stamp(period.start),
         until=stamp(period.end),
     )
-    since = f", known since {moment(told.known_since)}" if told.known_since else ""
+    since = f"; on record since {moment(told.known_since)}" if told.known_since else ""
     return [
         evidence(f"Alerts that fired in the period, as this server was told{since}", past),
         evidence("Alerts firing now", command("alerts", clusters=gathered.names), told.coverage),
@@ -80,7 +93,7 @@ def alerts_over_time(past: Sequence[Alert], period: TimeRange) -> BarChart:
     return BarChart(
         title=f"Alerts that began, by {span(size)}",
         finding=f"Most, {totals[top]}, in the {span(size)} from {moment(begin)} on.",
-        labels=tuple(_bucket_name(at * size, size) for at in buckets),
+        labels=tuple(_bucket_name(at * size, size, is_long=length > 129_600) for at in buckets),
         parts=tuple(
             Bars(
                 name=one.value.capitalize(),
@@ -93,11 +106,11 @@ def alerts_over_time(past: Sequence[Alert], period: TimeRange) -> BarChart:
     )
 
 
-def _bucket_name(at: float, size: int) -> str:
+def _bucket_name(at: float, size: int, *, is_long: bool) -> str:
     there = datetime.fromtimestamp(at, UTC)
     if size >= 86400 or (there.hour == 0 and there.minute == 0):
         return f"{there:%d %b}".lstrip("0")
-    return f"{there:%H:%M}"
+    return f"{there:%d %b %H:%M}".lstrip("0") if is_long else f"{there:%H:%M}"
 
 
 def _loudest(past: Sequence[Alert], most: int) -> Table:
@@ -173,9 +186,10 @@ def firing_table(gathered: Gathered, loud: Sequence[Alert], most: int) -> Table:
 
 
 def said_by(alert: Alert) -> str:
-    """The summary of an alert, or the labels that say where it is."""
+    """The summary of an alert, and where it is unless that says it; or the labels that do."""
     for name in ("summary", "description", "message"):
         if text := alert.annotations.get(name):
-            return text
-    keys = ("namespace", "pod", "node", "instance", "service", "job")
+            where = next((alert.labels[key] for key in _PLACES if key in alert.labels), "")
+            return text if where in text else f"{text.rstrip('. ')} ({where})."
+    keys = ("namespace", *_PLACES)
     return ", ".join(f"{key}={alert.labels[key]}" for key in keys if key in alert.labels)

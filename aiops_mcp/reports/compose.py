@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.reports import (
+    Cell,
     NotAvailable,
     ReportContent,
     ReportType,
     Section,
+    Table,
     Tone,
 )
 from aiops_mcp.reports.alert_sections import alerts_section
@@ -26,6 +27,8 @@ from aiops_mcp.reports.signal_sections import (
 )
 from aiops_mcp.reports.wording import capital, count, listed
 
+MOST_LETTERS = 1000
+"""What a cell of a table holds at most."""
 TITLES: Final[Mapping[ReportType, str]] = {
     ReportType.EXECUTIVE_SUMMARY: "Executive summary",
     ReportType.DETAILED_ANALYSIS: "Detailed analysis",
@@ -118,7 +121,7 @@ def compose(
     version: str,
 ) -> ReportContent:
     """The whole report as data."""
-    sections = _SECTIONS[report_type](gathered)
+    sections = [tidied(section) for section in _SECTIONS[report_type](gathered)]
     grave = [one for one in sections if one.tone in (Tone.CRITICAL, Tone.WARNING)]
     simulated = [one.name for one in gathered.clusters if one.is_simulated]
     return ReportContent(
@@ -157,7 +160,7 @@ def _headline(report_type: ReportType, gathered: Gathered, sections: Sequence[Se
     wanted = {
         ReportType.EXECUTIVE_SUMMARY: ("What is wrong now", "Alerts", "The fleet"),
         ReportType.DETAILED_ANALYSIS: ("What is wrong now", "The fleet"),
-        ReportType.INCIDENT_REPORT: ("Likely causes", "Alerts"),
+        ReportType.INCIDENT_REPORT: ("Likely causes", "What is wrong now", "What happened"),
         ReportType.CAPACITY_PLAN: ("What runs out", "GPUs that could be used"),
     }[report_type]
     found = [by_title[title] for title in wanted if title in by_title]
@@ -167,6 +170,34 @@ def _headline(report_type: ReportType, gathered: Gathered, sections: Sequence[Se
     if lacking := len(_once(gathered.missing)):
         said += f" {capital(count(lacking, 'thing'))} could not be told; see the end."
     return said
+
+
+def tidied(section: Section) -> Section:
+    """Without tables of no row, which its finding has told already, and columns of no value."""
+    kept = [
+        _without_empty_columns(block) if isinstance(block, Table) else block
+        for block in section.blocks
+        if not isinstance(block, Table) or block.rows
+    ]
+    return section.model_copy(update={"blocks": tuple(kept)})
+
+
+def _cut(cell: Cell) -> Cell:
+    """An annotation may be a megabyte; a cell is not."""
+    if not isinstance(cell, str) or len(cell) <= MOST_LETTERS:
+        return cell
+    return f"{cell[: MOST_LETTERS - 1]}…"
+
+
+def _without_empty_columns(table: Table) -> Table:
+    full = [
+        at
+        for at in range(len(table.columns))
+        if any(row[at] is not None and row[at] != "" for row in table.rows)
+    ]
+    columns = tuple(table.columns[at] for at in full)
+    rows = tuple(tuple(_cut(row[at]) for at in full) for row in table.rows)
+    return table.model_copy(update={"columns": columns, "rows": rows})
 
 
 def _some(*sections: Section | None) -> list[Section]:
@@ -249,11 +280,3 @@ _SECTIONS = {
 def _once(missing: Sequence[NotAvailable]) -> list[NotAvailable]:
     """Every gap once, those of one reason together: nine sources that miss one cluster are nine."""
     return list(dict.fromkeys(missing))
-
-
-def gaps_of_offline(coverage: Coverage | None) -> list[NotAvailable]:
-    """Clusters that are known to be away, and so were not asked."""
-    return [
-        NotAvailable(what=name, why="offline: nothing of it is in this report but its state")
-        for name in (coverage.offline if coverage else ())
-    ]

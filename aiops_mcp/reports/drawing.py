@@ -355,5 +355,7 @@ def _draw_across(chart: BarChart) -> Drawing:
         marks.append(Words(x(totals[index]) + 5, y + 12, total, "text"))
     if chart.limit is not None:
         at = x(chart.limit)
+        text = f"limit {value_text(chart.limit, share=chart.share)}"
         marks.append(Stroke(((at, top), (at, bottom)), "crit", 1.0, dash=True))
+        marks.append(Words(at - 4, top + 9, text, "crit-text", "end"))
     return Drawing(WIDTH, bottom + _BOTTOM, tuple(marks))

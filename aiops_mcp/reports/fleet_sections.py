@@ -5,7 +5,7 @@ from collections import Counter
 from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.cluster import Cluster, ClusterState
 from aiops_mcp.models.reports import Align, Block, Column, Fact, Facts, Section, Table, Tone
-from aiops_mcp.models.triage import FleetProblem
+from aiops_mcp.models.triage import FleetProblem, Trouble
 from aiops_mcp.reports.commands import command, evidence
 from aiops_mcp.reports.gathered import Gathered
 from aiops_mcp.reports.wording import (
@@ -160,25 +160,37 @@ def problems_section(gathered: Gathered, *, most: int, evidence_of_each: int) ->
     else:
         first = shown[0]
         finding = (
-            f"{capital(count(triage.total, 'problem'))}; the worst: {first.trouble.value} at "
+            f"{capital(count(triage.total, 'problem'))}; the worst: {named(first)} at "
             f"{first.component} in {first.cluster_name}."
         )
         tone = tone_of(first.severity)
     return Section(title="What is wrong now", finding=finding, tone=tone, blocks=tuple(blocks))
 
 
+def named(problem: FleetProblem) -> str:
+    """What kind of trouble; where there is no word for it, what its first symptom is called."""
+    is_known = problem.trouble is not Trouble.OTHER
+    return problem.trouble.value if is_known else problem.symptoms[0].what
+
+
+def _where(problem: FleetProblem) -> str:
+    kind = "" if problem.component_kind == "other" else problem.component_kind
+    return f"{kind} {problem.component}".strip()
+
+
 def _problem_row(problem: FleetProblem, gathered: Gathered) -> tuple[str | None, ...]:
     first = problem.symptoms[0]
-    said = f"{first.what}: {first.detail}" if first.detail else first.what
+    is_named = first.what == named(problem)
+    said = ": ".join(part for part in (None if is_named else first.what, first.detail) if part)
     ago = lasted(problem.since, gathered.now)
     others = len(problem.clusters) - 1
     return (
         problem.severity.value,
         problem.cluster_name + (f" and {others} more" if others > 0 else ""),
-        problem.trouble.value,
-        f"{problem.component_kind} {problem.component}",
+        named(problem),
+        _where(problem),
         f"{moment(problem.since)} ({ago})" if ago else None,
-        said,
+        said or None,
     )
 
 
@@ -198,7 +210,7 @@ def _symptoms(problem: FleetProblem) -> Table:
         for one in problem.changes[:3]
     ]
     return Table(
-        title=f"{capital(problem.trouble.value)}: {problem.component} in {problem.cluster_name}",
+        title=f"{capital(named(problem))}: {problem.component} in {problem.cluster_name}",
         columns=(
             Column(title="Severity", toned=True),
             Column(title="Told by"),

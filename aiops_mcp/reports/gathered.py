@@ -101,6 +101,8 @@ class Gathered:
     anomalies: AnomalyAnswer | None = None
     forecast: ForecastAnswer | None = None
     measured: dict[str, Measured] = field(default_factory=dict[str, Measured])
+    is_now: bool = True
+    """Whether the period ends about now, so that it tells how things are."""
     missing: list[NotAvailable] = field(default_factory=list[NotAvailable])
 
     @property

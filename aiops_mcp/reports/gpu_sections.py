@@ -52,14 +52,16 @@ def gpu_section(gathered: Gathered, *, most: int) -> Section | None:
         left_out=max(0, len(rows) - most),
         empty="Every card is well.",
     )
+    gone = sum(node.cards_gone for node in told.nodes)
     unknown = told.counts.get(Verdict.UNKNOWN, 0)
     finding = f"{failing or 'None'} of {count(total, 'GPU')} failing, {degraded or 'none'} degraded"
-    finding += f", of {unknown} nothing is known." if unknown else "."
+    finding += f", of {unknown} nothing is known" if unknown else ""
+    finding += f"; {count(gone, 'card')} gone from their nodes." if gone else "."
     asks = command("gpu", "health", clusters=gathered.names)
     return Section(
         title="GPUs",
         finding=finding,
-        tone=Tone.CRITICAL if failing else Tone.WARNING if degraded else Tone.OK,
+        tone=Tone.CRITICAL if failing or gone else Tone.WARNING if degraded else Tone.OK,
         blocks=(
             table,
             evidence("XID, ECC, row remaps, NVLink, heat, clocks", asks, told.coverage),

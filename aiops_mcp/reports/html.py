@@ -24,6 +24,8 @@ from aiops_mcp.reports.markup import Markup, element, joined, raw
 from aiops_mcp.reports.svg import svg
 from aiops_mcp.reports.wording import TONES, day_and_time, number
 
+_SHORT = 22
+"""A cell of so few letters, such as a moment or a cluster's name, stays on one line."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the page may do: show itself, and nothing else."""
 
@@ -149,7 +151,7 @@ def _table(table: Table) -> Markup:
 def _cell(cell: Cell, column: Column) -> Markup:
     text = cell_text(cell)
     sides = ["right"] if column.align is Align.RIGHT else []
-    sides += ["wide"] if column.wide else []
+    sides += ["wide"] if column.wide else ["short"] if len(text) <= _SHORT else []
     tone = TONES.get(text) if column.toned else None
     if tone is not None:
         return element("td", element("span", text, class_=f"tone {tone.value.lower()}"))

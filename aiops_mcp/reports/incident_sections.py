@@ -21,6 +21,7 @@ class Happening:
     severity: str | None
     cluster: str
     what: str
+    short: str = ""
 
 
 def timeline(gathered: Gathered) -> list[Happening]:
@@ -28,7 +29,7 @@ def timeline(gathered: Gathered) -> list[Happening]:
     found = [*_alerts(gathered), *_changes(gathered), *_anomalies(gathered), *_failures(gathered)]
     period = gathered.period
     inside = [one for one in found if period.start <= one.at <= period.end]
-    return sorted(inside, key=lambda one: (one.at, one.source, one.cluster, one.what))
+    return sorted(set(inside), key=lambda one: (one.at, one.source, one.cluster, one.what))
 
 
 def _alerts(gathered: Gathered) -> list[Happening]:
@@ -63,7 +64,8 @@ def _anomalies(gathered: Gathered) -> list[Happening]:
             "anomaly",
             one.severity.value,
             one.cluster_name,
-            f"{one.metric_name} of {one.component or 'the cluster'}: {one.explanation}",
+            one.explanation,
+            f"{one.metric_name} of {one.component or 'the cluster'}",
         )
         for one in (gathered.anomalies.anomalies if gathered.anomalies else ())
         if one.severity is not AnomalySeverity.LOW
@@ -111,7 +113,7 @@ def timeline_section(gathered: Gathered, *, most: int) -> Section:
         first = found[0]
         finding = (
             f"{capital(count(len(found), 'thing'))} happened; the first at {moment(first.at)}: "
-            f"{first.what}."
+            f"{(first.short or first.what).rstrip('.')}."
         )
     return Section(title="What happened", finding=finding, blocks=(table,))
 

@@ -1,6 +1,7 @@
 """A report as PDF: A4, page numbers, tables that go on over pages, charts as vectors. Offline."""
 
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     KeepTogether,
@@ -46,6 +48,13 @@ _MARGIN = 16 * mm
 _WIDE = A4[0] - 2 * _MARGIN
 _LONGEST = 600
 """A cell holds no more letters: one must fit a page."""
+_FIRST_ROWS = 90.0
+"""A table begins on a page that has so many points left."""
+_CELL = 7.0
+_MOST_WORD = 104.0
+"""No column but the wide one gets more points than that."""
+_SHORT = 64.0
+"""A column of no longer texts than that, such as moments, is not made narrower."""
 
 _TEXT, _SOFT, _FAINT = (HexColor(COLOURS[role]) for role in ("text", "text-2", "axis"))
 _RULE, _STRONG = HexColor(COLOURS["grid"]), HexColor(COLOURS["border-strong"])
@@ -74,8 +83,8 @@ class _Styles:
     small = _style("small", 8.5, 12, fontName=BOLD, spaceBefore=8, spaceAfter=3)
     text = _style("text", 8.5, 12)
     quiet = _style("quiet", 7.5, 10.5, textColor=_FAINT)
-    cell = _style("cell", 7, 9.5)
-    right = _style("right", 7, 9.5, alignment=TA_RIGHT)
+    cell = _style("cell", _CELL, 9.5)
+    right = _style("right", _CELL, 9.5, alignment=TA_RIGHT)
     head = _style("head", 6.8, 9, textColor=_FAINT)
     head_right = _style("head-right", 6.8, 9, textColor=_FAINT, alignment=TA_RIGHT)
     figure = _style("figure", 14, 18, fontName=BOLD)
@@ -127,7 +136,8 @@ class _Document:
         canvas.saveState()
         canvas.setFillColor(_FAINT)
         x = _MARGIN
-        for face, run in self._face.pieces(self._content.title[:90]):
+        title = " ".join(self._content.title.split())[:90]
+        for face, run in self._face.pieces(title):
             canvas.setFont(face, 7)
             canvas.drawString(x, 9 * mm, run)
             x += canvas.stringWidth(run, face, 7)
@@ -180,11 +190,16 @@ class _Document:
             self._words(section.finding, _Styles.finding),
         ]
         blocks = [self._block(block) for block in section.blocks]
-        if blocks and not isinstance(section.blocks[0], Table):
+        if blocks and isinstance(section.blocks[0], Table):
+            yield CondPageBreak(_FIRST_ROWS + 60)
+        elif blocks:
             top += blocks.pop(0)
         yield KeepTogether(top)
-        for block in blocks:
-            yield from block
+        for block, flowables in zip(section.blocks[-len(blocks) :], blocks, strict=False):
+            if isinstance(block, Table):
+                yield from flowables
+            else:
+                yield KeepTogether(flowables)
 
     def _block(self, block: Block) -> list[Flowable]:
         if isinstance(block, Words):
@@ -195,7 +210,7 @@ class _Document:
         if isinstance(block, Table):
             return self._table(block)
         if isinstance(block, (LineChart, BarChart)):
-            return [self._figure(block)]
+            return self._figure(block)
         return self._evidence(block)
 
     def _facts(self, block: Facts) -> Flowable:
@@ -222,7 +237,7 @@ class _Document:
     def _table(self, table: Table) -> list[Flowable]:
         title = self._words(table.title, _Styles.small, bold=True)
         if not table.rows:
-            return [KeepTogether([title, self._words(table.empty, _Styles.quiet)])]
+            return [title, self._words(table.empty, _Styles.quiet)]
         head = [
             self._words(one.title, _Styles.head_right if one.align is Align.RIGHT else _Styles.head)
             for one in table.columns
@@ -249,8 +264,8 @@ class _Document:
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
             ],
         )
-        title.keepWithNext = 1
-        parts: list[Flowable] = [title, grid]
+        # Not kept with the whole of the table, which may go on over pages, but with its first rows.
+        parts: list[Flowable] = [CondPageBreak(_FIRST_ROWS), title, grid]
         if table.left_out > 0:
             parts.append(self._words(f"{table.left_out:,} more, not shown.", _Styles.quiet))
         return parts
@@ -264,7 +279,7 @@ class _Document:
             return self._words(text, style, bold=True)
         return self._words(text, _Styles.right if column.align is Align.RIGHT else _Styles.cell)
 
-    def _figure(self, chart: LineChart | BarChart) -> Flowable:
+    def _figure(self, chart: LineChart | BarChart) -> list[Flowable]:
         parts: list[Flowable] = [
             self._words(chart.title, _Styles.small, bold=True),
             self._words(chart.finding, _Styles.finding),
@@ -272,21 +287,18 @@ class _Document:
         ]
         if chart.note:
             parts.append(self._words(chart.note, _Styles.quiet))
-        return KeepTogether(parts)
+        return parts
 
     def _evidence(self, block: Evidence) -> list[Flowable]:
         said = f"Evidence: {block.claim}" + (f" ({block.coverage})" if block.coverage else "")
-        text = "\n".join(part for part in (block.query, block.command) if part)
+        holds_query = block.query is None or shlex.quote(block.query) in block.command
+        text = block.command if holds_query else f"{block.query}\n{block.command}"
         return [
-            KeepTogether(
-                [
-                    Spacer(1, 6),
-                    self._words(said[:_LONGEST], _Styles.quiet),
-                    Spacer(1, 4),
-                    self._words(text[: 4 * _LONGEST], _Styles.code),
-                    Spacer(1, 4),
-                ]
-            )
+            Spacer(1, 6),
+            self._words(said[:_LONGEST], _Styles.quiet),
+            Spacer(1, 4),
+            self._words(text[: 4 * _LONGEST], _Styles.code),
+            Spacer(1, 4),
         ]
 
     def _missing(self) -> Iterator[Flowable]:
@@ -314,13 +326,17 @@ _TOP: list[Any] = [("VALIGN", (0, 0), (-1, -1), "TOP")]
 def _widths(table: Table, face: Typeface) -> list[float]:
     """As wide as the words need, the rest to the column that takes it; never over the page."""
     measured = [_need(table, at, face) for at in range(len(table.columns))]
-    least = [min(need, 40.0) for need, _ in measured]
-    wants = [min(want, 210.0 if column.wide else 104.0)
-             for (_, want), column in zip(measured, table.columns, strict=True)]  # fmt: skip
-    wants = [max(want, low) for want, low in zip(wants, least, strict=True)]
+    least = [
+        _least(word, want, column)
+        for (word, want), column in zip(measured, table.columns, strict=True)
+    ]
+    wants = [
+        max(low, min(want, 210.0 if column.wide else _MOST_WORD))
+        for low, (_, want), column in zip(least, measured, table.columns, strict=True)
+    ]
     total = sum(wants)
     if total > _WIDE:
-        spare, over = sum(wants) - sum(least), total - _WIDE
+        spare, over = total - sum(least), total - _WIDE
         cut = min(1.0, over / spare) if spare > 0 else 0.0
         wants = [want - (want - low) * cut for want, low in zip(wants, least, strict=True)]
         scale = min(1.0, _WIDE / sum(wants))
@@ -331,10 +347,20 @@ def _widths(table: Table, face: Typeface) -> list[float]:
     return wants
 
 
+def _least(word: float, want: float, column: Column) -> float:
+    """What a column needs at least: short texts, severities and most words are not divided."""
+    if column.toned or want <= _SHORT:
+        return want
+    return min(word, 150.0 if column.wide else _MOST_WORD)
+
+
 def _need(table: Table, at: int, face: Typeface) -> tuple[float, float]:
-    """Points of the longest word and of the longest text of a column."""
-    texts = [table.columns[at].title, *(cell_text(row[at]) for row in table.rows)]
-    width: Callable[[str], float] = lambda text: 4.15 * len(text) + 8  # noqa: E731
-    del face
-    words = max((width(word) for text in texts for word in text.split()), default=12.0)
-    return words, max(width(text) for text in texts)
+    """Points of the longest word and of the longest text of a column, with its padding."""
+    bold = table.columns[at].toned
+    texts = [table.columns[at].title, *(cell_text(row[at])[:_LONGEST] for row in table.rows)]
+    words = {word for text in texts for word in text.split()}
+
+    def longest(parts: Iterable[str]) -> float:
+        return max((face.width(part, _CELL, bold=bold) for part in parts), default=12.0) + 7
+
+    return longest(words), longest(set(texts))

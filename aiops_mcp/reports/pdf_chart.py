@@ -76,7 +76,7 @@ class Chart(Flowable):
     def _words(self, mark: Words) -> None:
         canvas = self.canv
         canvas.setFillColor(HexColor(COLOURS[mark.role]))
-        runs = list(self._face.pieces(mark.text))
+        runs = list(self._face.pieces(" ".join(mark.text.split())))
         size = TEXT - 0.8
         width = sum(canvas.stringWidth(run, face, size) for face, run in runs)
         shift = {"start": 0.0, "middle": width / 2, "end": width}[mark.anchor]

@@ -96,6 +96,8 @@ class Typeface:
 
     def _face_of(self, letter: str, first: Face) -> str:
         code = ord(letter)
+        if letter == "\n":  # a break of lines, which no face has
+            return first.name
         for face in (first, *self._further):
             if code in face.letters:
                 return face.name
@@ -104,6 +106,12 @@ class Typeface:
         name = unicodedata.name(letter, "")
         font = next((font for word, font in _EAST_ASIAN if name.startswith(word)), "")
         return _east_asian(font) if font else ""
+
+    def width(self, text: str, size: float, *, bold: bool = False) -> float:
+        """Points that a text takes on one line."""
+        return sum(
+            pdfmetrics.stringWidth(run, face, size) for face, run in self.pieces(text, bold=bold)
+        )
 
     def markup(self, text: str, *, bold: bool = False) -> str:
         """The text as the library's paragraph markup, escaped, faces named where they change."""

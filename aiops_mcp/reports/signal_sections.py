@@ -81,7 +81,7 @@ def line_chart(
             else f" Nobody is beyond the limit of {limit}."
         )
     left = len(lines) - 5
-    step = f"{measured.answer.step_seconds:g} s step" if measured.answer.step_seconds else ""
+    step = f"{span(measured.answer.step_seconds)} step" if measured.answer.step_seconds else ""
     grey = f"{left} more in grey" if left > 0 else ""
     return LineChart(
         title=measure.title,
@@ -150,7 +150,23 @@ def signals_section(
     charts = [one for one in blocks if isinstance(one, LineChart)]
     if not charts:
         return None
-    return Section(title="Signals", finding=charts[0].finding, blocks=tuple(blocks))
+    finding, tone = _beyond_limits(charts)
+    return Section(title="Signals", finding=finding, tone=tone, blocks=tuple(blocks))
+
+
+def _beyond_limits(charts: Sequence[LineChart]) -> tuple[str, Tone]:
+    """What all charts together come to."""
+    limited = [one for one in charts if one.limit is not None]
+    beyond = [
+        one.title
+        for one in limited
+        if any((value or 0) > (one.limit or 0) for line in one.lines for _, value in line.points)
+    ]
+    if beyond:
+        return f"Beyond its limit in the period: {listed(beyond)}.", Tone.WARNING
+    if not limited:
+        return f"{capital(count(len(charts), 'measure'))} over the period.", Tone.PLAIN
+    return f"Nothing of {count(len(limited), 'measure')} went beyond its limit.", Tone.OK
 
 
 def anomalies_section(gathered: Gathered, *, most: int) -> Section | None:
@@ -212,7 +228,8 @@ def forecast_section(gathered: Gathered, *, most: int) -> Section | None:
     if told is None:
         return None
     horizon = span(told.horizon_seconds)
-    shown = told.running_out[:most]
+    groups = folded(told.running_out)
+    shown = groups[:most]
     table = Table(
         title="What runs out, soonest first",
         columns=(
@@ -225,12 +242,12 @@ def forecast_section(gathered: Gathered, *, most: int) -> Section | None:
             Column(title="Limit", align=Align.RIGHT),
             Column(title="A day", align=Align.RIGHT),
         ),
-        rows=tuple(_running_out_row(one) for one in shown),
-        left_out=told.total - len(shown),
+        rows=tuple(_running_out_row(some) for some in shown),
+        left_out=told.total - sum(len(some) for some in shown),
         empty=f"Nothing runs out within {horizon}.",
     )
     if shown:
-        first = shown[0]
+        first = shown[0][0]
         where = " ".join(part for part in (first.component, first.detail) if part)
         finding = (
             f"{capital(count(told.total, 'limit is', 'limits are'))} reached within {horizon}; the "
@@ -242,7 +259,9 @@ def forecast_section(gathered: Gathered, *, most: int) -> Section | None:
     days = f"{max(1, round(told.horizon_seconds / 86400))}d"
     asks = command("forecast", clusters=gathered.names, horizon=days, window=window)
     claim = "Disks, volumes, quotas, etcd, connections, memory, queues and certificates"
-    reasons = sorted({one.reason for one in shown if one.reason})
+    reasons = sorted(
+        {one.reason for some in shown for one in some if one.reason and one.at > gathered.now}
+    )
     said = [Paragraph(text=f"Uncertain: {reason}.", tone=Tone.MUTED) for reason in reasons[:3]]
     return Section(
         title="What runs out",
@@ -252,7 +271,17 @@ def forecast_section(gathered: Gathered, *, most: int) -> Section | None:
     )
 
 
-def _running_out_row(one: RunningOut) -> tuple[str | None, ...]:
+def folded(found: Sequence[RunningOut]) -> list[list[RunningOut]]:
+    """What is of one kind and ends within one hour is one: a fleet's certificates end together."""
+    groups: dict[tuple[str, int], list[RunningOut]] = {}
+    for one in found:
+        hour = int(one.at.timestamp() // 3600)
+        groups.setdefault((one.metric_name, hour), []).append(one)
+    return list(groups.values())
+
+
+def _running_out_row(some: Sequence[RunningOut]) -> tuple[str | None, ...]:
+    one = some[0]
     is_share = one.unit in ("ratio", "share")
 
     def text(value: float) -> str:
@@ -261,9 +290,9 @@ def _running_out_row(one: RunningOut) -> tuple[str | None, ...]:
     return (
         moment(one.at),
         _between(one.earliest, one.latest),
-        one.cluster_name,
+        listed(list(dict.fromkeys(each.cluster_name for each in some)), 2),
         one.metric_name,
-        " ".join(part for part in (one.component, one.detail) if part) or None,
+        listed([" ".join(filter(None, (each.component, each.detail))) for each in some], 2) or None,
         text(one.now),
         text(one.limit),
         text(one.per_day),
@@ -274,6 +303,8 @@ def _between(earliest: datetime | None, latest: datetime | None) -> str | None:
     if earliest is None and latest is None:
         return None
     begin = moment(earliest) or "now"
+    if begin == moment(latest):
+        return None
     return f"{begin} and {moment(latest)}" if latest else f"{begin} and never"
 
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _KNOWN = frozenset({"endpoint", "region", "path_style"})
 _TIMEOUT = timedelta(seconds=30)
+_SAYS = {
+    "PermissionDeniedError": "it refuses these keys",
+    "UnauthenticatedError": "it wants keys, or other ones",
+    "NotFoundError": "there is no such bucket",
+}
 
 
 class BucketBlobs:
@@ -29,7 +34,12 @@ class BucketBlobs:
 
     async def put(self, name: str, content: bytes, media_type: str) -> None:
         attributes = {"Content-Type": media_type}
-        await self._run(self._store.put_async(name, content, attributes=attributes))
+        # One request: an object in parts could be left half-done.
+        put = self._store.put_async(name, content, attributes=attributes, use_multipart=False)
+        try:
+            await self._run(put)
+        except FileNotFoundError as error:
+            raise self._failed("NotFoundError") from error
 
     async def get(self, name: str) -> bytes | None:
         try:
@@ -57,11 +67,14 @@ class BucketBlobs:
             raise
         except (BaseError, OSError, ValueError) as error:
             # The library's message holds the response's body, and more than a line of it.
-            said = type(error).__name__.removesuffix("Error")
-            raise StorageFailed(
-                f"Reports cannot be kept in {self._place}: {said}.",
-                "Check AIOPS_REPORT_STORE, its keys and the bucket's policy.",
-            ) from error
+            raise self._failed(type(error).__name__) from error
+
+    def _failed(self, name: str) -> StorageFailed:
+        said = _SAYS.get(name, "it gave no answer that can be used")
+        return StorageFailed(
+            f"Reports cannot be kept in {self._place}: {said}.",
+            "Check AIOPS_REPORT_STORE, its keys and the bucket's policy.",
+        )
 
 
 def open_bucket(url: str, *, key_id: str | None, secret: str | None) -> BucketBlobs:

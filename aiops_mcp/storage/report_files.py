@@ -11,12 +11,20 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from aiops_mcp.errors import StorageFailed
 
 T = TypeVar("T")
 _UNFINISHED = ".part-"
+
+
+def open_new(handle: int) -> BinaryIO:
+    """A handle as a file to write."""
+    return os.fdopen(handle, "wb")
+
+
+Opened = Callable[[int], BinaryIO]
 
 
 class Blobs(Protocol):
@@ -40,15 +48,16 @@ class Blobs(Protocol):
 
 
 class FileBlobs:
-    """Files below ``folder``, which is made when the first is written."""
+    """Files below ``folder``, which is made when the first is written, by what ``opened`` opens."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, opened: Opened = open_new) -> None:
         self._folder = folder
+        self._opened = opened
 
     async def put(self, name: str, content: bytes, media_type: str) -> None:
         del media_type
         path = self._path(name)
-        await self._run(lambda: _write(path, content))
+        await self._run(lambda: write_whole(path, content, opened=self._opened))
 
     async def get(self, name: str) -> bytes | None:
         path = self._path(name)
@@ -86,13 +95,14 @@ class FileBlobs:
             raise _failed(self._folder, error) from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, opened: Opened = open_new) -> None:
+    """Write a file that is there as a whole, or not at all. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(
         prefix=_UNFINISHED, dir=path.parent
     )  # readable by us alone
     try:
-        with os.fdopen(handle, "wb") as file:
+        with opened(handle) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
