@@ -264,7 +264,7 @@ PANELS: Final = {
         *("alerts", "query", "metrics", "logs", "log-labels", "pod-logs", "traces"),
         *("gpu", "cnf"),
     ),
-    "Analysis": ("anomalies", "since-when", "forecast", "report"),
+    "Analysis": ("triage", "rca", "anomalies", "since-when", "forecast", "report"),
     "Live": ("watch",),
     "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
 }
@@ -309,6 +309,7 @@ def register() -> None:
         cli_reports,
         cli_servers,
         cli_traces,
+        cli_triage,
         cli_watch,
     )
 
@@ -323,6 +324,7 @@ def register() -> None:
     cli_logs.register(app)
     cli_traces.register(app)
     cli_watch.register(app)
+    cli_triage.register(app)
     arrange()
 
 

@@ -17,6 +17,7 @@ from aiops_mcp.capabilities import (
     kubernetes_objects,
     metric_catalogue,
     registration,
+    rootcause,
     silences,
     streaming,
     trace_detail,
@@ -72,6 +73,7 @@ _DECLARING = (
     anomalies,
     anomalies_changes,
     triage,
+    rootcause,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from aiops_mcp.errors import AiopsError, NotFound
+from aiops_mcp.errors import AiopsError, ClusterUnreachable, NotFound
 from aiops_mcp.fleet.alert_merge import without_replicas
 from aiops_mcp.fleet.alerts import FleetAlerts
 from aiops_mcp.fleet.change_workloads import Window
@@ -63,8 +63,8 @@ class Sources:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was found so far."""
+class Seen:
+    """What every source told; ``errors`` are of those that did not, ``coverages`` of the rest."""
 
     sightings: list[Sighting] = field(default_factory=list[Sighting])
     changes: tuple[Change, ...] = ()
@@ -95,7 +95,10 @@ async def triage_fleet(
     await look.all(progress)
     seen = look.seen
     if chosen.asked and not seen.coverages:
-        raise next(iter(error for error in seen.errors.values() if isinstance(error, AiopsError)))
+        # That nobody can be reached is an answer here: clusters that are away are problems.
+        other = [one for one in seen.errors.values() if not isinstance(one, ClusterUnreachable)]
+        if other:
+            raise next((one for one in other if isinstance(one, AiopsError)), other[0])
     coverage = look.coverage()
     silent = {failure.cluster_name for failure in coverage.failures}
     clusters = list(of_clusters(chosen.all, silent))
@@ -110,11 +113,25 @@ async def triage_fleet(
         by_severity=dict(Counter(one.severity for one in found)),
         away=look.away(clusters, found),
         left_out=dict(seen.left_out),
-        looked_at=tuple(seen.coverages),
+        looked_at=tuple(sorted(seen.coverages)),
         notes=tuple(look.notes()),
         coverage=coverage,
         as_of=now,
     )
+
+
+async def see(
+    sources: Sources, chosen: Selection, principal: Principal, *, progress: Progress = no_progress
+) -> Seen:
+    """The symptoms of the chosen clusters, not joined; a source that fails is in its errors."""
+    look = _Look(sources, chosen, principal, sources.clock())
+    await look.all(progress)
+    return look.seen
+
+
+def reason_of(error: AiopsError | TimeoutError) -> str:
+    """Why a source is not known, in a few words."""
+    return error.message if isinstance(error, AiopsError) else f"late ({SOURCE_SECONDS:g} s)"
 
 
 class _Look:
@@ -129,7 +146,7 @@ class _Look:
         self._now = now
         self._names = tuple(cluster.name for cluster in chosen.asked)
         self._known = frozenset(cluster.name for cluster in chosen.all)
-        self.seen = _Seen()
+        self.seen = Seen()
 
     async def all(self, progress: Progress) -> None:
         """Ask every source at once."""
@@ -187,10 +204,9 @@ class _Look:
 
     async def _objects(self) -> Coverage:
         found = await self._from.objects.unhealthy(self._names, principal=self._principal)
+        every = await self._from.fleet.choose((), self._principal)
         far = {
-            cluster.name
-            for cluster in self._chosen.all
-            if cluster.cluster_type is ClusterType.FAR_EDGE
+            cluster.name for cluster in every.all if cluster.cluster_type is ClusterType.FAR_EDGE
         }
         kept = [
             one
@@ -263,9 +279,11 @@ class _Look:
 
     def notes(self) -> list[str]:
         """What of single clusters, and which whole sources, could not be had."""
-        notes = [f"{name}: not known, {_reason(error)}" for name, error in self.seen.errors.items()]
+        notes = [
+            f"{name}: not known, {reason_of(error)}" for name, error in self.seen.errors.items()
+        ]
         gone = {failure.cluster_name for failure in self.coverage().failures}
-        for name, coverage in self.seen.coverages.items():
+        for name, coverage in sorted(self.seen.coverages.items()):
             missing = [
                 each.cluster_name for each in coverage.failures if each.cluster_name not in gone
             ]
@@ -287,7 +305,3 @@ def _late(name: str) -> ClusterFailure:
     return ClusterFailure(
         cluster_name=name, status=AnswerStatus.TIMEOUT, code="QUERY_TIMEOUT", error="no answer"
     )
-
-
-def _reason(error: AiopsError | TimeoutError) -> str:
-    return error.message if isinstance(error, AiopsError) else f"late ({SOURCE_SECONDS:g} s)"

@@ -228,7 +228,9 @@ def _problem(group: Sequence[Sighting], changes: Sequence[Change]) -> FleetProbl
     )
 
 
-def _rootness(one: Sighting, changes: Sequence[Change]) -> tuple[int, bool, int, bool, float, str]:
+def _rootness(
+    one: Sighting, changes: Sequence[Change]
+) -> tuple[int, bool, bool, int, bool, float, str]:
     """Sorts what is most likely at the root first.
 
     What breaks comes before what is felt; of those alike what was changed, then the gravest, then
@@ -242,6 +244,8 @@ def _rootness(one: Sighting, changes: Sequence[Change]) -> tuple[int, bool, int,
     )
     return (
         _ORDER[symptom.trouble],
+        # A ClusterVersion sums up its operators.
+        one.component.kind is ComponentKind.OTHER,
         not changed,
         _RANK[symptom.severity],
         symptom.source is SymptomSource.ALERT,

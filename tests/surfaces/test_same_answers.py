@@ -85,6 +85,8 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("detect_anomalies", {"clusters": ["fleet-hub"], "window": "1h"}),
     ("find_changes", {"query": "sum by (service) (rate(http_requests_total[5m]))"}),
     ("forecast", {"clusters": ["stage-singapore"], "horizon": "52w"}),
+    ("triage", {"clusters": ["prod-frankfurt", "edge-berlin"]}),
+    ("analyze_root_cause", {"cluster": "prod-frankfurt"}),
 ]
 
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
@@ -118,6 +120,18 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         {"query": "up"},
         "VALIDATION_FAILED",
         "A query needs the threshold that it will reach. Add threshold,",
+    ),
+    (
+        "analyze_root_cause",
+        {"component": "shop/payment"},
+        "VALIDATION_FAILED",
+        "It is not said which cluster is meant. Give cluster,",
+    ),
+    (
+        "analyze_root_cause",
+        {"alert": "NoSuchAlert"},
+        "ALERT_NOT_FOUND",
+        "No alert has the fingerprint, id or name 'NoSuchAlert'. list_alerts tells",
     ),
     ("list_alerts", {"severty": "CRITICAL"}, "VALIDATION_FAILED", "id you mean severity?"),
 ]

@@ -1,0 +1,183 @@
+"""What probably caused a trouble: of an alert, an anomaly, a component, or a cluster and a time."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from aiops_mcp.capabilities.analysis import Window, analysis
+from aiops_mcp.capabilities.metrics import requested_moment
+from aiops_mcp.capabilities.rootcause_digest import digest_root_cause
+from aiops_mcp.context import Context
+from aiops_mcp.errors import AlertNotFound, InputError
+from aiops_mcp.models.alerts import Alert, AlertState
+from aiops_mcp.models.entity import duration_seconds
+from aiops_mcp.models.events import Event, EventType
+from aiops_mcp.models.moment import When
+from aiops_mcp.models.rootcause import RCAResult, RcaTrigger, TriggerKind
+from aiops_mcp.operation import Input
+
+if TYPE_CHECKING:
+    from aiops_mcp.fleet.rca_collecting import Question
+    from aiops_mcp.models.cluster import Cluster
+
+LONGEST_WINDOW = 6 * 3600
+GOES_ON = timedelta(hours=6)
+"""An alert that fires for no longer is looked at until now; of an older one, how it began."""
+NOTICED_AFTER = timedelta(minutes=15)
+"""What is looked at beyond a time that was named: it is when somebody noticed."""
+
+
+class RootCauseQuery(Input):
+    cluster: Annotated[str | None, Field(description="Name or id; an alert tells its own")] = None
+    alert: Annotated[
+        str | None, Field(description="Fingerprint, id or alertname", max_length=200)
+    ] = None
+    anomaly: Annotated[str | None, Field(description="Id, of detect_anomalies", max_length=64)] = (
+        None
+    )
+    component: Annotated[
+        str | None, Field(description="namespace/name, or a node", max_length=300)
+    ] = None
+    time: When = "now"
+    window: Window = "1h"
+    limit: Annotated[int, Field(description="Causes at most", ge=1, le=10)] = 5
+
+
+@analysis.operation(
+    "analyze_root_cause",
+    route="POST /analysis/rca",
+    needs="metrics:read",
+    digest=digest_root_cause,
+)
+async def analyze_root_cause(context: Context, request: RootCauseQuery) -> RCAResult:
+    """What probably caused it: an alert, an anomaly, a component, or a cluster and a time.
+
+    Ranked causes with evidence for, against and missing; or why there is none.
+    """
+    from aiops_mcp.fleet.rca import find_root_cause
+    from aiops_mcp.fleet.triage import Sources
+
+    question = await _question(context, request)
+    sources = Sources(
+        fleet=context.fleet,
+        alerts=context.alerts,
+        objects=context.objects,
+        gpu_health=context.gpu_health,
+        cnf=context.cnf,
+        settings=context.settings,
+        clock=context.clock,
+    )
+    found = await find_root_cause(
+        sources, question, principal=context.principal, progress=context.call.progress
+    )
+    await context.events.publish(_event(found))
+    return found
+
+
+async def _question(context: Context, request: RootCauseQuery) -> "Question":
+    """What is asked, of which cluster and when.
+
+    Raises:
+        InputError: no cluster follows from it. ClusterNotFound, AlertNotFound: there is none such.
+    """
+    from aiops_mcp.fleet.rca_collecting import Question
+
+    window = timedelta(seconds=min(duration_seconds(request.window), LONGEST_WINDOW))
+    now = context.clock()
+    at = requested_moment(request.time, now, "time") or now
+    if at > now:
+        raise InputError("time lies in the future.", details={"field": "time"})
+    cluster = (
+        await context.registry.resolve(request.cluster, context.principal)
+        if request.cluster
+        else None
+    )
+    if request.alert:
+        return await _of_alert(context, request.alert, cluster, window)
+    if cluster is None:
+        raise InputError(
+            "It is not said which cluster is meant.",
+            "Give cluster, or the fingerprint of an alert; triage tells where something is wrong.",
+            details={"field": "cluster"},
+        )
+    kind, name = TriggerKind.TIME, None
+    if request.anomaly:
+        kind, name = TriggerKind.ANOMALY, request.anomaly
+    elif request.component:
+        kind, name = TriggerKind.COMPONENT, request.component
+    is_now = now - at < timedelta(minutes=1)
+    return Question(
+        cluster=cluster,
+        end=now if is_now else min(now, at + NOTICED_AFTER),
+        window=window if is_now else window + NOTICED_AFTER,
+        trigger=RcaTrigger(kind=kind, id=request.anomaly, name=name),
+        component=request.component,
+        anomaly=request.anomaly,
+        most=request.limit,
+    )
+
+
+async def _of_alert(
+    context: Context, named: str, cluster: "Cluster | None", window: timedelta
+) -> "Question":
+    from aiops_mcp.fleet.components import component_of_alert
+    from aiops_mcp.fleet.rca_collecting import Question
+
+    alert = await _alert(context, named, cluster)
+    home = await context.registry.resolve(alert.cluster_id, context.principal)
+    now = context.clock()
+    goes_on = alert.state is not AlertState.RESOLVED and now - alert.starts_at <= GOES_ON
+    end = now if goes_on else min(now, alert.starts_at + window)
+    known = [one.name for one in await context.registry.list(context.principal)]
+    of = component_of_alert(alert, known)
+    return Question(
+        cluster=home,
+        end=end,
+        window=max(window, end - alert.starts_at + window / 2),
+        trigger=RcaTrigger(
+            kind=TriggerKind.ALERT, id=alert.fingerprint, name=alert.alertname, at=alert.starts_at
+        ),
+        noticed=alert.starts_at,
+        component=of.name if of is not None and of.cluster == home.name else None,
+    )
+
+
+async def _alert(context: Context, named: str, cluster: "Cluster | None") -> Alert:
+    """The gravest alert of that fingerprint, id or name, firing or past."""
+    selection = (cluster.name,) if cluster else ()
+    answer = await context.alerts.alerts(
+        selection=selection, principal=context.principal, state=AlertState.RESOLVED
+    )
+    for alert in answer.alerts:
+        if named in (alert.fingerprint, alert.id, alert.alertname):
+            return alert
+    past, _ = await context.alerts.occurrences(named, context.principal)
+    kept = [one for one in past.alerts if cluster is None or one.cluster_id == cluster.id]
+    if kept:
+        return kept[0]
+    raise AlertNotFound(
+        f"No alert has the fingerprint, id or name {named!r}.",
+        "list_alerts tells those that fire, get_alert_history those that did.",
+    )
+
+
+def _event(found: RCAResult) -> Event:
+    return Event(
+        event_id=found.id,
+        event_type=EventType.RCA_COMPLETE,
+        source="capabilities.rootcause",
+        cluster_id=found.cluster_id,
+        cluster_name=found.cluster_name,
+        timestamp=found.as_of,
+        payload={
+            "rca_id": str(found.id),
+            "trigger": found.trigger.model_dump(mode="json"),
+            "causes": [
+                {"component": one.component, "score": one.score, "what": one.what}
+                for one in found.causes
+            ],
+            "reason_if_empty": found.reason_if_empty,
+            "onset": found.onset.isoformat() if found.onset else None,
+        },
+    )

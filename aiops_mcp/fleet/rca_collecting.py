@@ -1,0 +1,183 @@
+"""Everything that a root-cause question needs of one cluster, asked at once.
+
+A source that fails or is late is named and left out; the question fails only when nothing at all
+could be had. Bounded by the contract: an hour before, and a baseline beyond it. Judges nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from aiops_mcp.errors import AiopsError, ClusterUnreachable
+from aiops_mcp.fleet.access import Access
+from aiops_mcp.fleet.change_workloads import Window
+from aiops_mcp.fleet.changes import ChangeSearch
+from aiops_mcp.fleet.rca_names import Names
+from aiops_mcp.fleet.rca_signals import Measured, MeasuredCluster, read_measured
+from aiops_mcp.fleet.rca_topology import Topology, read_topology
+from aiops_mcp.fleet.selection import Selection
+from aiops_mcp.fleet.series_grid import Span
+from aiops_mcp.fleet.triage import Seen, Sources, reason_of, see
+from aiops_mcp.fleet.vital_signs import vital_signs
+from aiops_mcp.models.cluster import Cluster
+from aiops_mcp.models.findings import Change
+from aiops_mcp.models.principal import Principal
+from aiops_mcp.models.rootcause import RcaTrigger
+from aiops_mcp.operation import Progress
+
+BASELINE_SECONDS: Final = 5 * 3600.0
+"""Read beyond the window, to know what is normal."""
+STEP_SECONDS: Final = 60.0
+NOW_SECONDS: Final = 600.0
+"""Objects tell only of now: an end longer ago is past for them."""
+COLLECT_SECONDS: Final = 60.0
+CHANGED_BEFORE: Final = timedelta(hours=1)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One cluster, until when and how far back; ``noticed`` and ``component`` where they are known.
+
+    ``anomaly`` is the id of one that was found before.
+    """
+
+    cluster: Cluster
+    end: datetime
+    window: timedelta
+    trigger: RcaTrigger
+    noticed: datetime | None = None
+    component: str | None = None
+    anomaly: str | None = None
+    most: int = 5
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was had so far; ``missing`` says what was not, and why."""
+
+    measured: tuple[Measured, ...] = ()
+    series: int = 0
+    topology: Topology = field(default_factory=lambda: Topology((), Names()))
+    seen: Seen = field(default_factory=Seen)
+    changes: tuple[Change, ...] | None = None
+    looked_at: list[str] = field(default_factory=list[str])
+    missing: list[str] = field(default_factory=list[str])
+    fleet: tuple[Cluster, ...] = ()
+    first_error: AiopsError | None = None
+
+
+class Collecting:
+    """Asks every source of one cluster at once."""
+
+    def __init__(self, sources: Sources, question: Question, principal: Principal) -> None:
+        self._from = sources
+        self._question = question
+        self._principal = principal
+        self.got = Collected()
+
+    async def all(self, progress: Progress) -> None:
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "series": self._series,
+            "topology": self._topology,
+            "symptoms": self._symptoms,
+            "changes": self._changes,
+        }
+        done = 0
+
+        async def one(name: str, part: Callable[[], Awaitable[None]]) -> None:
+            nonlocal done
+            try:
+                async with asyncio.timeout(COLLECT_SECONDS):
+                    await part()
+            except (AiopsError, TimeoutError) as error:
+                self.got.missing.append(f"{name}: {reason_of(error)}")
+                if isinstance(error, AiopsError):
+                    self.got.first_error = error
+            done += 1
+            await progress(done, len(parts) + 1, f"{name} read")
+
+        await asyncio.gather(*(one(name, part) for name, part in parts.items()))
+
+    async def _ask(self, ask: Callable[[Access], Awaitable[T]]) -> T:
+        """Raises AiopsError where the cluster's Prometheus does not answer, or it has none."""
+        answer = await self._from.fleet.ask_chosen(
+            Selection((self._question.cluster,)),
+            ask,
+            backend="prometheus",
+            deadline=COLLECT_SECONDS,
+        )
+        answer.raise_if_nobody_answered()
+        one = answer.answers[0]
+        if one.value is None:
+            raise ClusterUnreachable(f"{one.cluster.name}: {one.skipped or 'no answer'}.")
+        return one.value
+
+    async def _series(self) -> None:
+        question = self._question
+        end = question.end.timestamp() // STEP_SECONDS * STEP_SECONDS
+        begin = end - question.window.total_seconds() - BASELINE_SECONDS
+        span = Span(begin, end, STEP_SECONDS)
+
+        async def ask(access: Access) -> MeasuredCluster:
+            return await read_measured(
+                access,
+                self._from.fleet.cache,
+                vital_signs(),
+                span,
+                ttl=self._from.settings.ttl_labels,
+            )
+
+        read = await self._ask(ask)
+        self.got.measured, self.got.series = read.found, read.series
+        self.got.missing += read.notes
+        self.got.looked_at.append("series")
+
+    async def _topology(self) -> None:
+        question = self._question
+        self.got.fleet = (await self._from.fleet.choose((), self._principal)).all
+        names = Names(clusters=frozenset(one.name for one in self.got.fleet))
+
+        async def ask(access: Access) -> Topology:
+            client = await access.prometheus()
+            return await read_topology(client, names, question.end.timestamp())
+
+        self.got.topology = await self._ask(ask)
+        self.got.missing += self.got.topology.missing
+        self.got.looked_at.append("topology")
+
+    async def _symptoms(self) -> None:
+        question, now = self._question, self._from.clock()
+        if now - question.end > timedelta(seconds=NOW_SECONDS):
+            self.got.missing.append("alerts and objects tell of now, and this is of the past")
+            return
+        seen = await see(self._from, Selection((question.cluster,)), self._principal)
+        seen.coverages.pop("changes", None)
+        seen.errors.pop("changes", None)
+        self.got.seen = seen
+        for name, coverage in seen.coverages.items():
+            failed = coverage.failures[0].error if coverage.failures else None
+            if failed is None and coverage.succeeded:
+                self.got.looked_at.append(name)
+            elif failed is not None:
+                self.got.missing.append(f"{name}: {failed}")
+        for name, error in seen.errors.items():
+            self.got.missing.append(f"{name}: {reason_of(error)}")
+            if isinstance(error, AiopsError):
+                self.got.first_error = error
+
+    async def _changes(self) -> None:
+        question = self._question
+        since = question.end - question.window - CHANGED_BEFORE
+        found = await self._from.objects.changes(
+            ChangeSearch(Window(since, question.end), clusters=(question.cluster.name,)),
+            principal=self._principal,
+        )
+        if not found.coverage.succeeded:
+            raise ClusterUnreachable(f"{question.cluster.name} does not answer.")
+        self.got.changes = found.changes
+        self.got.missing += found.notes
+        self.got.looked_at.append("changes")
