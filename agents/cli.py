@@ -261,8 +261,8 @@ def gpu_summary(context: typer.Context) -> None:
 PANELS: Final = {
     "Fleet": ("fleet", "clusters", "unhealthy", "changes", "compare", "get", "show", "events"),
     "Signals": (
-        *("alerts", "query", "metrics", "logs", "log-labels", "pod-logs", "traces"),
-        *("gpu", "cnf"),
+        *("alerts", "query", "metrics", "logs", "patterns", "log-labels", "pod-logs"),
+        *("traces", "gpu", "cnf"),
     ),
     "Analysis": ("triage", "rca", "anomalies", "since-when", "forecast", "report"),
     "Live": ("watch",),

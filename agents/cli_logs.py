@@ -1,4 +1,4 @@
-"""`aiops logs QUERY`: patterns and lines of many clusters; with ``-f`` new ones as they come."""
+"""`aiops logs QUERY`: patterns and lines of many clusters, ``-f`` new ones; `aiops patterns`."""
 
 import asyncio
 import json
@@ -64,8 +64,33 @@ def log_labels(
     run.ask("get_log_labels", {"label_name": name, "clusters": cluster, "query": query})
 
 
+def patterns(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help='LogQL: {namespace="shop"}')],
+    cluster: Names = None,
+    window: Annotated[str | None, typer.Option(help="How far back: 1h, 6h.")] = None,
+    until: Annotated[str | None, typer.Option(help="Until then: a time, or 2h ago.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Time before to compare with; as long as the window.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")] = None,
+) -> None:
+    """Kinds of log lines against the time before: new, more, rare, vanished; errors first."""
+    run: Run = context.obj
+    arguments = {
+        "query": query,
+        "clusters": cluster,
+        "window": window,
+        "end_time": until,
+        "baseline": baseline,
+        "limit": limit,
+    }
+    run.ask("get_log_patterns", arguments)
+
+
 def register(app: typer.Typer) -> None:
     app.command("logs")(logs)
+    app.command("patterns")(patterns)
     app.command("log-labels")(log_labels)
 
 

@@ -142,6 +142,32 @@ class FleetLogs:
         )
         return log_answer(answer, asked)
 
+    async def check(
+        self,
+        query: str,
+        *,
+        selection: Sequence[str] = (),
+        principal: Principal,
+        within: LogRange,
+    ) -> None:
+        """Judge a query that will be asked in parts as if it were asked at once. Asks no lines.
+
+        Raises:
+            As `query`; InputError: a metric query, which has no lines.
+        """
+        question = log_cost.read_question(query)
+        if question.is_metric:
+            raise InputError(
+                "A metric query has no lines to find patterns in.",
+                "Give its selector alone, with the filters that it has.",
+                details={"field": "query"},
+            )
+        span = log_cost.span_of(within.start, within.end, self._clock(), default=DEFAULT_SECONDS)
+        log_cost.check(question, span, self._settings)
+        began = asyncio.get_running_loop().time()
+        chosen = await self._fleet.choose(selection, principal)
+        await self._judge(question, span, chosen, within.tenant, began)
+
     async def _from_pods(
         self, access: Access, question: log_cost.LogQuestion, wanted: Wanted, now: int
     ) -> LogsTold:

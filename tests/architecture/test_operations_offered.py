@@ -62,7 +62,7 @@ def test_the_tools_promised_are_offered() -> None:
         *("register_cluster", "update_cluster", "remove_cluster", "refresh_cluster"),
         *("query_metrics", "find_metrics", "get_metric_labels", "list_alerts"),
         *("check_alert_rules", "list_silences", "create_silence", "expire_silence"),
-        *("query_logs", "get_log_labels", "search_traces", "get_trace"),
+        *("query_logs", "get_log_labels", "get_log_patterns", "search_traces", "get_trace"),
         *("find_resources", "get_resource", "list_events", "get_pod_logs"),
         *("list_unhealthy", "get_changes", "compare_clusters"),
         *("get_gpu_nodes", "get_gpu_processes", "get_gpu_summary"),

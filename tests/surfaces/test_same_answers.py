@@ -71,6 +71,10 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
         {"query": 'sum(count_over_time({app="cart"}[5m]))', "clusters": ["prod-virginia"]},
     ),
     ("get_log_labels", {"clusters": ["prod-virginia"]}),
+    (
+        "get_log_patterns",
+        {"query": '{namespace="shop", app="cart"}', "clusters": ["prod-virginia"], "window": "30m"},
+    ),
     ("find_resources", {"kind": "pods", "namespace": "shop", "limit": 5}),
     ("get_resource", {"cluster": "fleet-hub", "kind": "Node", "name": "fleet-hub-cp-0"}),
     ("list_events", {"clusters": ["prod-frankfurt"]}),
