@@ -97,7 +97,8 @@ class FleetReports:
     ) -> Report | None:
         """Make a report and keep it; None where the turn ``slot`` of a schedule has one already.
 
-        Cancelled while it asks or draws it leaves nothing; while it is being kept, that ends first.
+        Cancelled while it asks or draws it leaves nothing; once it is being kept, it will be there
+        as a whole, and told of.
 
         Raises:
             InputError: it would be larger than what is kept.
@@ -115,13 +116,10 @@ class FleetReports:
         async with self._rendering:
             content, made = await asyncio.to_thread(self._render, content, form)
         report = self._report(content, form, len(made), wanted.chosen.all)
-        keeping = asyncio.create_task(self._keep(report, made, slot))
+        keeping = asyncio.create_task(self._keep(report, made, slot, wanted.chosen.all))
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
-        if not await asyncio.shield(keeping):
-            return None
-        await self._bus.publish(_generated(report, wanted.chosen.all))
-        return report
+        return report if await asyncio.shield(keeping) else None
 
     def _render(self, content: ReportContent, form: ReportFormat) -> tuple[ReportContent, bytes]:
         cleaned = ReportContent.model_validate(self._making.clean(content.model_dump(mode="json")))
@@ -155,7 +153,9 @@ class FleetReports:
             expires_at=at + self._making.keep,
         )
 
-    async def _keep(self, report: Report, made: bytes, slot: str | None) -> bool:
+    async def _keep(
+        self, report: Report, made: bytes, slot: str | None, clusters: Sequence[Cluster]
+    ) -> bool:
         await self._blobs.put(report.storage_path, made, MEDIA_TYPES[report.format])
         try:
             is_kept = await self._rows.add(report, slot=slot)
@@ -164,7 +164,9 @@ class FleetReports:
             raise
         if not is_kept:
             await self._forget_bytes(report)
-        return is_kept
+            return False
+        await self._bus.publish(_generated(report, clusters))
+        return True
 
     async def _forget_bytes(self, report: Report) -> None:
         try:

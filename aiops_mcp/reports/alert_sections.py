@@ -23,8 +23,11 @@ from aiops_mcp.reports.wording import capital, count, lasted, moment, span, tone
 _BUCKETS = (300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 604800)
 _MOST_BUCKETS = 42
 _ORDER = tuple(AlertSeverity)
-_PLACES = ("pod", "service", "node", "instance", "job")
-"""Labels that say what an alert is of, the narrowest first."""
+_PLACES = (
+    *("statefulset", "deployment", "daemonset", "job_name", "persistentvolumeclaim", "node"),
+    *("Hostname", "service", "pod"),
+)
+"""Labels that say what an alert is of; a pod or service may be that of the exporter alone."""
 
 
 def alerts_section(gathered: Gathered, *, most_now: int, most_names: int) -> Section | None:

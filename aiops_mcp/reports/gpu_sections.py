@@ -56,7 +56,7 @@ def gpu_section(gathered: Gathered, *, most: int) -> Section | None:
     unknown = told.counts.get(Verdict.UNKNOWN, 0)
     finding = f"{failing or 'None'} of {count(total, 'GPU')} failing, {degraded or 'none'} degraded"
     finding += f", of {unknown} nothing is known" if unknown else ""
-    finding += f"; {count(gone, 'card')} gone from their nodes." if gone else "."
+    finding += f"; {count(gone, 'card')} gone from the bus." if gone else "."
     asks = command("gpu", "health", clusters=gathered.names)
     return Section(
         title="GPUs",

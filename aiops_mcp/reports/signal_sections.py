@@ -166,7 +166,9 @@ def _beyond_limits(charts: Sequence[LineChart]) -> tuple[str, Tone]:
         return f"Beyond its limit in the period: {listed(beyond)}.", Tone.WARNING
     if not limited:
         return f"{capital(count(len(charts), 'measure'))} over the period.", Tone.PLAIN
-    return f"Nothing of {count(len(limited), 'measure')} went beyond its limit.", Tone.OK
+    if len(limited) == 1:
+        return f"{limited[0].title}: within its limit.", Tone.OK
+    return f"All {len(limited)} measures with a limit stayed within it.", Tone.OK
 
 
 def anomalies_section(gathered: Gathered, *, most: int) -> Section | None:
@@ -180,18 +182,14 @@ def anomalies_section(gathered: Gathered, *, most: int) -> Section | None:
         columns=(
             Column(title="Severity", toned=True),
             Column(title="Cluster"),
-            Column(title="What"),
-            Column(title="Where"),
             Column(title="Began"),
             Column(title="Lasted"),
-            Column(title="How", wide=True),
+            Column(title="What was unusual", wide=True),
         ),
         rows=tuple(
             (
                 one.severity.value,
                 one.cluster_name,
-                one.metric_name,
-                " ".join(part for part in (one.component, one.detail) if part) or None,
                 moment(one.started_at),
                 lasted(one.started_at, one.ended_at) if one.ended_at else "goes on",
                 one.explanation,
