@@ -21,6 +21,7 @@ from aiops_mcp.analysis.correlate_reasons import (
     ObservationKind,
     Reason,
     dependency_steps,
+    rank,
     shared,
 )
 from aiops_mcp.analysis.rootcause_problem import Edge
@@ -91,7 +92,10 @@ def correlate(
         for pair, reasons in shared(observations, times, distances).items()
         if (link := _link(pair, reasons, observations, times, distances)) is not None
     ]
-    links.sort(key=lambda link: (-link.weight, abs(link.lag), link.source, link.target))
+    ranks = [rank(each, time) for each, time in zip(observations, times, strict=True)]
+    links.sort(
+        key=lambda link: (-link.weight, abs(link.lag), ranks[link.source], ranks[link.target])
+    )
     kept = _strongest(links, most_links)
     return CorrelationGraph(tuple(kept), _groups(observations, times, kept))
 
@@ -115,7 +119,7 @@ def _link(
     weight = closeness * (1.0 - math.prod(1.0 - each for each in strongest.values()))
     if weight < LEAST_WEIGHT:
         return None
-    later = lag < 0
+    later = rank(second, times[other]) < rank(first, times[one])
     if abs(lag) <= unsure:
         # Time does not tell: what is depended on comes first.
         if second.component in distances.get(first.component, {}):

@@ -82,6 +82,7 @@ def shared(
 ) -> dict[Pair, list[Reason]]:
     """By pair of places (the lower first) what they share: nothing where a time is not finite."""
     usable = [index for index, time in enumerate(times) if math.isfinite(time)]
+    usable.sort(key=lambda index: rank(observations[index], times[index]))
     by_component: dict[str, list[int]] = defaultdict(list)
     for index in usable:
         if observations[index].component:
@@ -97,6 +98,17 @@ def shared(
         for pair, reason in members:
             found[pair].append(reason)
     return found
+
+
+def rank(observation: Observation, time: float) -> tuple[float, str, str, str, str]:
+    """What observations are ordered by, whatever order they came in."""
+    return (
+        time,
+        observation.cluster,
+        observation.component,
+        observation.kind,
+        observation.name,
+    )
 
 
 def dependency_steps(edges: Iterable[Edge], wanted: Iterable[str]) -> dict[str, dict[str, int]]:
@@ -159,21 +171,20 @@ def _of_labels(
 
 
 def _of_time(usable: Sequence[int], times: Sequence[float]) -> Iterator[tuple[Pair, Reason]]:
-    """Each with the few that began next after it."""
-    order = sorted(usable, key=lambda index: times[index])
+    """Each with the few that began next after it; ``usable`` are in order of time."""
     reason = Reason(LinkRelation.SAME_TIME, BY_TIME, "close in time")
-    for place, one in enumerate(order):
-        for other in order[place + 1 : place + 4]:
+    for place, one in enumerate(usable):
+        for other in usable[place + 1 : place + 4]:
             if times[other] - times[one] <= CLOCKS_SECONDS:
                 yield (min(one, other), max(one, other)), reason
 
 
 def _pairs(members: list[int]) -> Iterator[Pair]:
-    """Pairs of a few members; of a crowd each with those next to it in the input's order."""
+    """Pairs of a few members; of a crowd each with those next to it in time."""
     reach = len(members) if len(members) <= CROWD else 2
     for place, one in enumerate(members):
         for other in members[place + 1 : place + 1 + reach]:
-            yield (one, other)
+            yield (min(one, other), max(one, other))
 
 
 def _rarity(count: int, of: int) -> float:
