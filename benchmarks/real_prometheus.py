@@ -82,7 +82,7 @@ async def ask(world: World, cluster: str, url: str | None) -> Told:
             await app.check_stale_clusters()
             return Told(
                 await answer(app, "detect_anomalies", clusters=[cluster]),
-                await answer(app, "detect_anomalies", clusters=[cluster]),
+                await answer(app, "analyze_root_cause", cluster=cluster),
             )
 
 
