@@ -32,6 +32,9 @@ LOOKED_BACK = 7 * 3600
 EVERY = 2
 """One of so many scrapes is written: half a minute apart, as many a Prometheus scrapes."""
 
+PLACES = "kube_node_info|kube_pod_info|kube_pod_spec_volumes_persistentvolumeclaims_info"
+"""Beside the vital signs: what runs on what."""
+
 INCIDENTS = (
     ("config-change", "stage-singapore"),
     ("slow-database", "prod-frankfurt"),
@@ -51,7 +54,7 @@ class Told:
 
 def samples_of(world: World, cluster: str) -> Iterator[Samples]:
     """The series that are asked for, over the hours before now."""
-    matchers = parse_selector(f'{{__name__=~"{names_pattern()}"}}').matchers
+    matchers = parse_selector(f'{{__name__=~"{names_pattern()}|{PLACES}"}}').matchers
     until = int(world.now() * 1000)
     for block in world.store(cluster).select(matchers, until - LOOKED_BACK * 1000, until):
         times = block.timestamps[::EVERY]
