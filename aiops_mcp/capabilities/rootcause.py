@@ -56,6 +56,7 @@ async def analyze_root_cause(context: Context, request: RootCauseQuery) -> RCARe
     Ranked causes with evidence for, against and missing; or why there is none.
     """
     from aiops_mcp.fleet.rca import find_root_cause
+    from aiops_mcp.fleet.rca_collecting import RcaSources
     from aiops_mcp.fleet.triage import Sources
 
     question = await _question(context, request)
@@ -69,7 +70,10 @@ async def analyze_root_cause(context: Context, request: RootCauseQuery) -> RCARe
         clock=context.clock,
     )
     found = await find_root_cause(
-        sources, question, principal=context.principal, progress=context.call.progress
+        RcaSources(sources, context.logs, context.traces),
+        question,
+        principal=context.principal,
+        progress=context.call.progress,
     )
     await context.events.publish(_event(found))
     return found

@@ -5,8 +5,9 @@ ranking of ``analysis``, and what comes of that. Knows no operation.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
@@ -16,17 +17,20 @@ from aiops_mcp.analysis.rootcause_problem import Edge, Evidence, EvidenceKind, P
 from aiops_mcp.errors import ClusterUnreachable
 from aiops_mcp.fleet.rca_answer import causes_of, explanation_of, map_of, signals_of
 from aiops_mcp.fleet.rca_away import causes_of_absence
-from aiops_mcp.fleet.rca_collecting import Collected, Collecting, Question
+from aiops_mcp.fleet.rca_collecting import STEPS, Collected, Collecting, Question, RcaSources
 from aiops_mcp.fleet.rca_evidence import (
     components_of,
     edges_of_sightings,
+    edges_to_names,
+    felt_where_explained,
     of_changes,
     of_limits,
     of_sightings,
+    of_spoken,
 )
 from aiops_mcp.fleet.rca_names import Names
 from aiops_mcp.fleet.rca_signals import Measured, MeasuredCluster, chosen, onset_of
-from aiops_mcp.fleet.triage import Sources
+from aiops_mcp.fleet.rca_spoken import Around, Spoken, read_spoken
 from aiops_mcp.fleet.triage_symptoms import Sighting
 from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.coverage import AnswerStatus, ClusterFailure, Coverage
@@ -35,12 +39,47 @@ from aiops_mcp.models.rootcause import RCAResult
 from aiops_mcp.models.triage import Trouble
 from aiops_mcp.operation import Progress, no_progress
 
+MOST_RANKED: Final = 30
+"""More than are told: cards of one node are told as one."""
 TOGETHER_SECONDS: Final = 900.0
 """What is of one trouble begins within the longest usual ``for``."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is known before anything is ranked; ``reason`` is set where nothing is to be."""
+
+    question: Question
+    got: Collected
+    measured: tuple[Measured, ...]
+    sightings: tuple[Sighting, ...]
+    edges: tuple[Edge, ...]
+    troubled: frozenset[str]
+    reason: str
+
+    @property
+    def when(self) -> float:
+        return (self.question.noticed or self.question.end).timestamp()
+
+    def around(self) -> Around:
+        """Where and when logs and traces are read: in the namespaces with most of the trouble."""
+        own = self.question.component or ""
+        names = [own, *sorted(self.troubled)]
+        spaces = Counter(name.partition("/")[0] for name in names if "/" in name)
+        nodes = set(self.got.topology.names.nodes.values())
+        for node in nodes:
+            spaces.pop(node, None)  # a card of a node is no namespace
+        return Around(
+            self.question.cluster.name,
+            self.when,
+            self.question.end.timestamp(),
+            tuple(name for name, _ in spaces.most_common()),
+            self.got.topology.names,
+        )
+
+
 async def find_root_cause(
-    sources: Sources,
+    sources: RcaSources,
     question: Question,
     *,
     principal: Principal,
@@ -51,58 +90,71 @@ async def find_root_cause(
     Raises:
         AiopsError: nothing could be had of the cluster at all.
     """
-    collecting = Collecting(sources, question, principal)
+    collecting = Collecting(sources.triage, question, principal)
     await collecting.all(progress)
-    got = collecting.got
+    got, clock = collecting.got, sources.triage.clock
     if not got.looked_at:
         if isinstance(got.first_error, ClusterUnreachable):
-            return _away(question, got, sources.clock())
+            return _away(question, got, clock())
         if got.first_error is not None:
             raise got.first_error
-    return await asyncio.to_thread(_judged, question, got, sources.clock())
+    case = await asyncio.to_thread(_case, question, got)
+    if case.reason:
+        return _answer(case, clock(), Ranking((), case.reason), case.measured, ())
+    spoken = await read_spoken(sources.logs, sources.traces, case.around(), principal)
+    got.looked_at += spoken.looked_at
+    got.missing += spoken.missing
+    await progress(STEPS, STEPS, "logs and traces read")
+    return await asyncio.to_thread(_ranked, case, spoken, clock())
 
 
-def _judged(question: Question, got: Collected, now: datetime) -> RCAResult:
+def _case(question: Question, got: Collected) -> _Case:
     names = got.topology.names
     cluster = question.cluster.name
     measured = MeasuredCluster(got.measured, (), got.series).named(names)
-    sightings = [
+    sightings = tuple(
         one
         for one in got.seen.sightings
         if one.component.cluster == cluster and one.symptom.severity is not AlertSeverity.INFO
-    ]
-    edges = [*got.topology.edges, *edges_of_sightings(sightings, names, cluster)]
+    )
+    edges = (
+        *got.topology.edges,
+        *edges_of_sightings(sightings, names, cluster),
+        *edges_to_names(got.topology.edges, {one.component for one in measured}),
+    )
     question, reason = _with_notice(question, measured, sightings, names)
-    if question.noticed is None:
-        return _answer(question, got, now, Ranking((), reason), measured, (), edges)
-    when = question.noticed.timestamp()
     troubled = {one.component for one in measured if one.findings}
     troubled |= {name for one in sightings for name in components_of(one, names)}
-    if question.component is not None:
-        near = _reached(question.component, edges)
-        if not near & troubled:
-            reason = f"neither {question.component} nor what it depends on is otherwise than usual"
-            return _answer(question, got, now, Ranking((), reason), measured, (), edges)
-    known = troubled | {edge.target for edge in edges if edge.source in troubled}
+    if not reason and question.component and not _reached(question.component, edges) & troubled:
+        reason = f"neither {question.component} nor what it depends on is otherwise than usual"
+    return _Case(question, got, measured, sightings, edges, frozenset(troubled), reason)
+
+
+def _ranked(case: _Case, spoken: Spoken, now: datetime) -> RCAResult:
+    question, got, names = case.question, case.got, case.got.topology.names
+    needed = {edge.target for edge in case.edges if edge.source in case.troubled}
+    known = case.troubled | needed
     evidence = [
-        *of_sightings(sightings, names, cluster, when),
-        *of_limits(measured),
-        *of_changes(got.changes or (), known, when),
+        *of_sightings(case.sightings, names, question.cluster.name, case.when),
+        *of_limits(case.measured),
+        *of_changes(got.changes or (), known, case.when),
+        *of_spoken(spoken.evidence, known),
     ]
+    evidence = felt_where_explained(evidence, case.edges)
     around = {question.component} if question.component else set[str]()
-    told = chosen(measured, edges, around=around)
+    told = chosen(case.measured, case.edges, around=around)
     ranking = rank_causes(
         Problem(
             signals=[one.signal for one in told],
-            when=when,
-            edges=edges,
+            when=case.when,
+            edges=case.edges,
             evidence=evidence,
             target=_target(question.component, told),
             looked_at=_kinds_looked_at(got),
         ),
-        most=question.most,
+        most=MOST_RANKED,
     )
-    return _answer(question, got, now, ranking, told, evidence, edges)
+    return _answer(case, now, ranking, told, evidence)
 
 
 def _away(question: Question, got: Collected, now: datetime) -> RCAResult:
@@ -113,7 +165,8 @@ def _away(question: Question, got: Collected, now: datetime) -> RCAResult:
         code="CLUSTER_UNREACHABLE",
         error=got.first_error.message if got.first_error else "no answer",
     )
-    empty = _answer(question, got, now, Ranking(()), (), (), ())
+    case = _Case(question, got, (), (), (), frozenset(), "")
+    empty = _answer(case, now, Ranking(()), (), ())
     kinds = {one.component: one.component_kind for one in causes}
     return empty.model_copy(
         update={
@@ -203,20 +256,18 @@ def _kinds_looked_at(got: Collected) -> frozenset[EvidenceKind]:
 
 
 def _answer(
-    question: Question,
-    got: Collected,
+    case: _Case,
     now: datetime,
     ranking: Ranking,
     told: Sequence[Measured],
     evidence: Sequence[Evidence],
-    edges: Sequence[Edge],
 ) -> RCAResult:
+    question, got, edges, when = case.question, case.got, case.edges, case.when
     cluster = question.cluster
     kinds = _kinds(told, got.seen.sightings, got.topology.names)
     turned = {one.signal.metric for one in told if one.is_turned}
-    causes = causes_of(ranking, cluster.name, kinds, turned=turned)
+    causes = causes_of(ranking, cluster.name, kinds, turned=turned)[: question.most]
     reason = "" if causes else ranking.reason_if_empty
-    when = (question.noticed or question.end).timestamp()
     first = ranking.onset
     steps = dict.fromkeys(step for one in causes[:2] for step in one.remediation)
     return RCAResult(

@@ -1,6 +1,6 @@
 """A ranking and what it was made of, as the answer of the contract. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -21,17 +21,42 @@ from aiops_mcp.models.rootcause import (
 
 HALF_SCORE: Final = 3.0
 """A ranking's score at which ours is one half: what one clear alert and one movement make."""
+LEAST_SHARE: Final = 1 / 3
+"""Of the likeliest one's score; what has less is noise beside it."""
 MOST_EDGES: Final = 60
+GPU: Final = "gpu"
 
 
 def causes_of(
     ranking: Ranking, cluster: str, kinds: Mapping[str, str], *, turned: Collection[str] = ()
 ) -> tuple[RootCause, ...]:
     """The causes told; ``kinds`` are those of components, ``turned`` metrics that were negated."""
-    return tuple(
+    told = [
         _cause(_as_measured(one, turned), cluster, kinds.get(one.component, ""))
         for one in ranking.causes
-    )
+        if one.evidence_for
+    ]
+    best = max((one.score for one in told), default=0.0)
+    return tuple(_folded([one for one in told if one.score >= LEAST_SHARE * best]))
+
+
+def _folded(causes: Sequence[RootCause]) -> Iterator[RootCause]:
+    """Cards of one node that suffer the same are told as their node."""
+    cards: dict[tuple[str, str], list[RootCause]] = {}
+    for one in causes:
+        if one.component_kind == GPU:
+            cards.setdefault((one.component.rpartition("/")[0], one.what), []).append(one)
+    for one in causes:
+        node = one.component.rpartition("/")[0]
+        same = cards.get((node, one.what), []) if one.component_kind == GPU else []
+        if len(same) < 2:
+            yield one
+        elif same[0] is one:
+            names = ", ".join(sorted(each.component.rpartition("/")[2] for each in same))
+            of_all = f"{len(same)} of its GPUs: {names}"
+            yield one.model_copy(
+                update={"component": node, "evidence_for": (of_all, *one.evidence_for)}
+            )
 
 
 def _as_measured(cause: Cause, turned: Collection[str]) -> Cause:

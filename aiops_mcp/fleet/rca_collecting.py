@@ -14,11 +14,13 @@ from aiops_mcp.errors import AiopsError, ClusterUnreachable
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.change_workloads import Window
 from aiops_mcp.fleet.changes import ChangeSearch
+from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.rca_names import Names
 from aiops_mcp.fleet.rca_signals import Measured, MeasuredCluster, read_measured
 from aiops_mcp.fleet.rca_topology import Topology, read_topology
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.series_grid import Span
+from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.fleet.triage import Seen, Sources, reason_of, see
 from aiops_mcp.fleet.vital_signs import vital_signs
 from aiops_mcp.models.cluster import Cluster
@@ -33,9 +35,20 @@ STEP_SECONDS: Final = 60.0
 NOW_SECONDS: Final = 600.0
 """Objects tell only of now: an end longer ago is past for them."""
 COLLECT_SECONDS: Final = 60.0
+STEPS: Final = 5
+"""Of progress: what is collected here, and logs and traces after it."""
 CHANGED_BEFORE: Final = timedelta(hours=1)
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RcaSources:
+    """The services that are asked."""
+
+    triage: Sources
+    logs: FleetLogs
+    traces: FleetTraces
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class Collecting:
                 if isinstance(error, AiopsError):
                     self.got.first_error = error
             done += 1
-            await progress(done, len(parts) + 1, f"{name} read")
+            await progress(done, STEPS, f"{name} read")
 
         await asyncio.gather(*(one(name, part) for name, part in parts.items()))
 

@@ -5,7 +5,8 @@ a node that is away for itself.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiops_mcp.analysis.rootcause_problem import Edge, Evidence, EvidenceKind, Relation
@@ -28,9 +29,16 @@ OLD_SECONDS: Final = 3600.0
 """What was so for longer before the begin did not make it."""
 OLD: Final = 0.2
 """What is left of such evidence."""
+LOUDEST_LOG: Final = 3.0
+LOUDEST_CALL: Final = 4.0
+"""Counted evidence says no more than this here: lines and traces are samples, and whoever suffers
+writes as much as whoever is at fault. Calls are told apart by whose time it was, so they may say
+more."""
 LATE_SECONDS: Final = 900.0
 """A ``for`` and a check later than what it tells of."""
 
+DNS: Final = "coredns"
+_SYMPTOMS: Final = frozenset({EvidenceKind.ALERT, EvidenceKind.EVENT})
 _FELT: Final = frozenset(
     {
         *(Trouble.ERRORS, Trouble.LATENCY, Trouble.TARGET, Trouble.OTHER),
@@ -132,3 +140,48 @@ def of_limits(measured: Iterable[Measured]) -> Iterator[Evidence]:
                 text=worst.explanation,
                 name=one.sign.name,
             )
+
+
+def of_spoken(evidence: Iterable[Evidence], known: Collection[str]) -> Iterator[Evidence]:
+    """What logs and traces say of components that are ``known``.
+
+    Of sampled calls the begin is not known.
+    """
+    for one in evidence:
+        if one.component not in known:
+            continue
+        if one.kind is EvidenceKind.LOG:
+            yield replace(one, strength=min(one.strength, LOUDEST_LOG))
+        else:
+            yield replace(one, strength=min(one.strength, LOUDEST_CALL), began=None)
+
+
+def felt_where_explained(evidence: Sequence[Evidence], edges: Iterable[Edge]) -> list[Evidence]:
+    """The same, where what stands on something that breaks is said to feel it.
+
+    A pod that fails on a node that is away, or for want of its volume, tells of these.
+    """
+    breaking: dict[str, float] = {}
+    for one in evidence:
+        if one.kind in _SYMPTOMS and one.strength > FELT:
+            began = one.began if one.began is not None else -math.inf
+            breaking[one.component] = min(began, breaking.get(one.component, math.inf))
+    below: dict[str, set[str]] = {}
+    for edge in edges:
+        if edge.relation is not Relation.CALLS and edge.target in breaking:
+            below.setdefault(edge.source, set()).add(edge.target)
+
+    def explained(one: Evidence) -> bool:
+        if one.kind not in _SYMPTOMS or one.strength <= FELT:
+            return False
+        until = math.inf if one.began is None else one.began + LATE_SECONDS
+        return any(breaking[other] <= until for other in below.get(one.component, ()))
+
+    return [replace(one, strength=FELT) if explained(one) else one for one in evidence]
+
+
+def edges_to_names(edges: Iterable[Edge], components: Collection[str]) -> Iterator[Edge]:
+    """Who calls others by name needs those that resolve names, where they are watched."""
+    if DNS in components:
+        for caller in {edge.source for edge in edges if edge.relation is Relation.CALLS}:
+            yield Edge(caller, DNS, Relation.USES)
