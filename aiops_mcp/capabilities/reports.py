@@ -51,6 +51,7 @@ def sources_of(context: Context) -> "ReportSources":
         objects=context.objects,
         gpu_health=context.gpu_health,
         cnf=context.cnf,
+        logs=context.logs,
         traces=context.traces,
         metrics=context.metrics,
         settings=context.settings,

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aiops_mcp.errors import AiopsError, TempoNotAvailable
 from aiops_mcp.fleet.alert_merge import without_replicas
@@ -17,11 +18,13 @@ from aiops_mcp.fleet.changes import ChangeSearch
 from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.objects import FleetObjects
+from aiops_mcp.fleet.report_causes import find_causes, question_of, worst_alerts
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.traces import FleetTraces
-from aiops_mcp.models.alerts import AlertState
+from aiops_mcp.models.alerts import Alert, AlertState
 from aiops_mcp.models.coverage import Coverage
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.reports import ReportType, TimeRange
@@ -39,6 +42,9 @@ from aiops_mcp.reports.gathered import (
     NetworkFunctions,
 )
 from aiops_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from aiops_mcp.fleet.triage import Sources
 
 PART_SECONDS = 60.0
 """What one question may take; a report is worth some patience, and not all of it."""
@@ -59,6 +65,7 @@ class ReportSources:
     objects: FleetObjects
     gpu_health: FleetGpuHealth
     cnf: FleetCnf
+    logs: FleetLogs
     traces: FleetTraces
     metrics: FleetMetrics
     settings: Settings
@@ -69,14 +76,15 @@ class ReportSources:
 class Wanted:
     """What a report is to tell: of which clusters, and of which time.
 
-    ``subject`` names an incident in words; ``horizon`` is how far ahead a forecast looks, in
-    seconds.
+    ``subject`` names an incident in words, ``alert`` is what told of it; ``horizon`` is how far
+    ahead a forecast looks, in seconds.
     """
 
     report_type: ReportType
     chosen: Selection
     period: TimeRange
     subject: str = ""
+    alert: Alert | None = None
     horizon: float = 30 * 86_400.0
 
 
@@ -111,7 +119,8 @@ class _Gathering:
     async def all(self, progress: Progress) -> None:
         """Ask every part at once; tell how many have answered."""
         parts = self._parts()
-        total, done = len(parts) + 1, 0
+        with_causes = self._wanted.report_type is ReportType.INCIDENT_REPORT
+        total, done = len(parts) + 1 + with_causes, 0
 
         async def one(name: str, ask: Callable[[], Awaitable[None]]) -> None:
             nonlocal done
@@ -128,6 +137,8 @@ class _Gathering:
         async with asyncio.TaskGroup() as group:
             for name, ask in parts.items():
                 group.create_task(one(name, ask))
+        if with_causes:  # of the alerts that were told
+            await one("likely causes", self._causes)
 
     def _parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         kind = self._wanted.report_type
@@ -161,10 +172,19 @@ class _Gathering:
         return self._is_now
 
     async def _triage(self) -> None:
-        from aiops_mcp.fleet.triage import Sources, triage_fleet
+        from aiops_mcp.fleet.triage import triage_fleet
+
+        told = await triage_fleet(
+            self._triage_sources(), selection=self._names, principal=self._principal
+        )
+        self.found.triage = told
+        self.found.count_failures("what is wrong now", told.coverage, told.notes)
+
+    def _triage_sources(self) -> "Sources":
+        from aiops_mcp.fleet.triage import Sources
 
         there = self._from
-        sources = Sources(
+        return Sources(
             fleet=there.fleet,
             alerts=there.alerts,
             objects=there.objects,
@@ -173,9 +193,6 @@ class _Gathering:
             settings=there.settings,
             clock=there.clock,
         )
-        told = await triage_fleet(sources, selection=self._names, principal=self._principal)
-        self.found.triage = told
-        self.found.count_failures("what is wrong now", told.coverage, told.notes)
 
     async def _alerts(self) -> None:
         history, period = self._from.alerts.history, self._wanted.period
@@ -267,6 +284,30 @@ class _Gathering:
         told = await self._from.cnf.ptp(selection=names, principal=self._principal)
         self.found.clocks = Clocks(told.found, told.coverage)
         self.found.count_failures("clocks", told.coverage, told.notes)
+
+    async def _causes(self) -> None:
+        told, there = self.found.alerts, self._from
+        if told is None:
+            return
+        own = self._wanted.alert
+        clusters = {cluster.name: cluster for cluster in self._wanted.chosen.asked}
+        worst = worst_alerts([own] if own else told.past, tuple(clusters.values()))
+        questions = [
+            question_of(alert, clusters[name], self.found.names, self.found.period, self.found.now)
+            for name, alert in worst.items()
+        ]
+        if not questions:
+            self.found.lacks("likely causes", "no alert of the period to begin from")
+            return
+        from aiops_mcp.fleet.rca_collecting import RcaSources
+
+        sources = RcaSources(self._triage_sources(), there.logs, there.traces)
+        self.found.causes, failed = await find_causes(sources, questions, self._principal)
+        for name, why in failed.items():
+            self.found.lacks(f"likely causes in {name}", why)
+        for result in self.found.causes:
+            for said in result.missing:
+                self.found.lacks(f"likely causes in {result.cluster_name}", said)
 
     async def _traces(self) -> None:
         period = self._wanted.period

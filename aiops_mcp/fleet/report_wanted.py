@@ -66,7 +66,7 @@ async def wanted_of(sources: ReportSources, asked: Asked, principal: Principal) 
     )
     _check(period, now)
     where = f"{alert.alertname} in {alert.cluster_name}"
-    return Wanted(asked.report_type, chosen, period, subject=where)
+    return Wanted(asked.report_type, chosen, period, subject=where, alert=alert)
 
 
 async def _alert(

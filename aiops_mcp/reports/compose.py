@@ -13,6 +13,7 @@ from aiops_mcp.models.reports import (
     Tone,
 )
 from aiops_mcp.reports.alert_sections import alerts_section
+from aiops_mcp.reports.cause_sections import causes_section
 from aiops_mcp.reports.fleet_sections import fleet_section, problems_section
 from aiops_mcp.reports.gathered import Gathered, Measure
 from aiops_mcp.reports.gpu_sections import gpu_section, waste_section
@@ -236,6 +237,7 @@ def _detailed(gathered: Gathered) -> list[Section]:
 
 def _incident(gathered: Gathered) -> list[Section]:
     return _some(
+        causes_section(gathered),
         problems_section(gathered, most=5, evidence_of_each=3),
         timeline_section(gathered, most=60),
         alerts_section(gathered, most_now=20, most_names=15),

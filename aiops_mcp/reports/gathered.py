@@ -13,6 +13,7 @@ from aiops_mcp.models.findings import ChangeList, UnhealthyList
 from aiops_mcp.models.gpu_health import GpuHealth, ModelServers, WasteReport
 from aiops_mcp.models.metrics import MetricAnswer
 from aiops_mcp.models.reports import NotAvailable, TimeRange
+from aiops_mcp.models.rootcause import RCAResult
 from aiops_mcp.models.triage import Triage
 
 
@@ -100,6 +101,7 @@ class Gathered:
     traces: FailedTraces | None = None
     anomalies: AnomalyAnswer | None = None
     forecast: ForecastAnswer | None = None
+    causes: tuple[RCAResult, ...] = ()
     measured: dict[str, Measured] = field(default_factory=dict[str, Measured])
     is_now: bool = True
     """Whether the period ends about now, so that it tells how things are."""

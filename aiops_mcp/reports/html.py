@@ -24,7 +24,7 @@ from aiops_mcp.reports.markup import Markup, element, joined, raw
 from aiops_mcp.reports.svg import svg
 from aiops_mcp.reports.wording import TONES, day_and_time, number
 
-_SHORT = 22
+_SHORT = 28
 """A cell of so few letters, such as a moment or a cluster's name, stays on one line."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What the page may do: show itself, and nothing else."""
