@@ -264,7 +264,7 @@ PANELS: Final = {
         *("alerts", "query", "metrics", "logs", "patterns", "log-labels", "pod-logs"),
         *("traces", "gpu", "cnf"),
     ),
-    "Analysis": ("triage", "rca", "anomalies", "since-when", "forecast", "report"),
+    "Analysis": ("triage", "rca", "correlate", "anomalies", "since-when", "forecast", "report"),
     "Live": ("watch",),
     "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
 }
@@ -303,6 +303,7 @@ def register() -> None:
         cli_analysis,
         cli_clusters,
         cli_cnf,
+        cli_correlate,
         cli_gpu,
         cli_kubernetes,
         cli_logs,
@@ -320,6 +321,7 @@ def register() -> None:
     cli_servers.register(app)
     cli_kubernetes.register(app)
     cli_cnf.register(app)
+    cli_correlate.register(app)
     cli_gpu.register(gpu_app)
     cli_logs.register(app)
     cli_traces.register(app)

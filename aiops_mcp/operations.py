@@ -9,6 +9,7 @@ from aiops_mcp.capabilities import (
     anomalies,
     anomalies_changes,
     auditing,
+    correlation,
     credentials,
     gpu_health,
     importing,
@@ -74,6 +75,7 @@ _DECLARING = (
     log_patterns,
     anomalies,
     anomalies_changes,
+    correlation,
     triage,
     rootcause,
 )

@@ -69,6 +69,7 @@ def test_the_tools_promised_are_offered() -> None:
         *("get_gpu_health", "get_gpu_waste", "get_model_servers"),
         *("get_cnf_workloads", "get_ptp_status", "get_dpdk_stats", "get_sriov_status"),
         *("triage", "analyze_root_cause", "detect_anomalies", "find_changes", "forecast"),
+        "correlate",
         "create_report",
     }
 

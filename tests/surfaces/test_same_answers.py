@@ -88,6 +88,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("get_trace", {"trace_id": "050d60335ca53d3949f480c3aecde140"}),
     ("detect_anomalies", {"clusters": ["fleet-hub"], "window": "1h"}),
     ("find_changes", {"query": "sum by (service) (rate(http_requests_total[5m]))"}),
+    ("correlate", {"clusters": ["fleet-hub"], "limit": 5}),
     ("forecast", {"clusters": ["stage-singapore"], "horizon": "52w"}),
     ("triage", {"clusters": ["prod-frankfurt", "edge-berlin"]}),
     ("analyze_root_cause", {"cluster": "prod-frankfurt"}),
