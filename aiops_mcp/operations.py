@@ -11,6 +11,7 @@ from aiops_mcp.capabilities import (
     auditing,
     correlation,
     credentials,
+    explaining,
     gpu_health,
     importing,
     kubernetes_changes,
@@ -78,6 +79,7 @@ _DECLARING = (
     correlation,
     triage,
     rootcause,
+    explaining,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(

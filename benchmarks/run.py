@@ -232,6 +232,12 @@ def analysis(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick, data=shared / "data" / "loghub")
 
 
+def incidents(*, quick: bool) -> list[Figure]:
+    import incidents as bench
+
+    return bench.measure(quick=quick)
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -261,6 +267,7 @@ BENCHMARKS = {
     "traces": Benchmark(trace_summary, "a trace of 5,000 spans summed up"),
     "logs": Benchmark(log_merge, "log lines through merge, folding and patterns"),
     "analysis": Benchmark(analysis, "series judged, causes ranked, log lines mined"),
+    "incidents": Benchmark(incidents, "every simulated incident by triage and root cause"),
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
