@@ -126,9 +126,9 @@ def compose(
     grave = [one for one in sections if one.tone in (Tone.CRITICAL, Tone.WARNING)]
     simulated = [one.name for one in gathered.clusters if one.is_simulated]
     return ReportContent(
-        title=title or _title(report_type, gathered),
+        title=_cut_text(title or _title(report_type, gathered), 200),
         report_type=report_type,
-        headline=_headline(report_type, gathered, sections),
+        headline=_cut_text(_headline(report_type, gathered, sections), MOST_LETTERS),
         tone=_tone(report_type, gathered, grave),
         clusters=gathered.names,
         simulated=bool(simulated),
@@ -180,14 +180,17 @@ def tidied(section: Section) -> Section:
         for block in section.blocks
         if not isinstance(block, Table) or block.rows
     ]
-    return section.model_copy(update={"blocks": tuple(kept)})
+    finding = _cut_text(section.finding, MOST_LETTERS // 2)
+    return section.model_copy(update={"blocks": tuple(kept), "finding": finding})
 
 
 def _cut(cell: Cell) -> Cell:
     """An annotation may be a megabyte; a cell is not."""
-    if not isinstance(cell, str) or len(cell) <= MOST_LETTERS:
-        return cell
-    return f"{cell[: MOST_LETTERS - 1]}…"
+    return _cut_text(cell, MOST_LETTERS) if isinstance(cell, str) else cell
+
+
+def _cut_text(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _without_empty_columns(table: Table) -> Table:

@@ -20,6 +20,8 @@ LETTER = 0.56
 """Width of an average letter as a share of its size: layouts must not need a font."""
 MOST_LINES = 5
 MOST_POINTS = 400
+_MOST = 1e300
+"""No axis goes farther."""
 _PLOT = 150.0
 _TOP, _BOTTOM, _LEFT = 14.0, 20.0, 44.0
 _LINE_ROLES = ("s1", "s2", "s3", "s4", "s5")
@@ -97,9 +99,10 @@ def shortened(text: str, room: float) -> str:
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round values that span ``low`` to ``high``; the first is at most, the last at least these."""
-    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
-        high = low + 1 if math.isfinite(low) else 1.0
-        low = low if math.isfinite(low) else 0.0
+    low = min(max(low, -_MOST), _MOST) if not math.isnan(low) else 0.0
+    high = min(max(high, -_MOST), _MOST) if not math.isnan(high) else low
+    if high - low <= abs(low) * 1e-9:  # nothing that numbers of this size could tell apart
+        high = low + max(1.0, abs(low) * 0.1)
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999)

@@ -48,6 +48,8 @@ _MARGIN = 16 * mm
 _WIDE = A4[0] - 2 * _MARGIN
 _LONGEST = 600
 """A cell holds no more letters: one must fit a page."""
+_FACT = 60
+"""Letters of a figure, its name or its note."""
 _FIRST_ROWS = 90.0
 """A table begins on a page that has so many points left."""
 _CELL = 7.0
@@ -145,8 +147,23 @@ class _Document:
         canvas.drawRightString(A4[0] - _MARGIN, 9 * mm, f"{document.page}")
         canvas.restoreState()
 
-    def _words(self, text: str, style: ParagraphStyle, *, bold: bool = False) -> Paragraph:
-        return Paragraph(self._face.markup(text, bold=bold), style)
+    def _words(
+        self, text: str, style: ParagraphStyle, *, bold: bool = False, most: int = 4 * _LONGEST
+    ) -> Paragraph:
+        fits = self._fitting(text, most)
+        return Paragraph(self._face.markup(fits, bold=bold), style)
+
+    def _fitting(self, text: str, most: int) -> str:
+        """The text, cut where it takes more letters; one that no font has takes six."""
+        written = sum(len(run) for _, run in self._face.pieces(text[:most]))
+        most = most * min(len(text), most) // max(written, 1)
+        return text if len(text) <= most else f"{text[: max(most - 1, 0)]}…"
+
+    def _line(
+        self, text: str, style: ParagraphStyle, *, bold: bool = False, most: int = _LONGEST
+    ) -> Paragraph:
+        """Words in a cell, which must fit a page: no breaks, and at most so many letters."""
+        return self._words(" ".join(text.split()), style, bold=bold, most=most)
 
     def _story(self) -> Iterator[Flowable]:
         content, styles = self._content, _Styles
@@ -154,7 +171,7 @@ class _Document:
         if content.simulated:
             kicker += " · Simulated fleet"
         yield self._words(kicker, styles.kicker)
-        yield self._words(content.title, styles.title, bold=True)
+        yield self._line(content.title, styles.title, bold=True)
         yield self._lead()
         period = content.time_range
         for name, text in (
@@ -171,7 +188,7 @@ class _Document:
 
     def _lead(self) -> Flowable:
         colour = _TONES.get(self._content.tone, COLOURS["mute"])
-        text = self._words(self._content.headline, _Styles.lead)
+        text = self._line(self._content.headline, _Styles.lead)
         bar = [("LINEBEFORE", (0, 0), (0, -1), 2.5, HexColor(colour)), *_PADDING]
         return Grid([[text]], colWidths=[_WIDE], style=bar)
 
@@ -186,8 +203,8 @@ class _Document:
 
     def _section(self, section: Section) -> Iterator[Flowable]:
         top: list[Flowable] = [
-            self._words(section.title, _Styles.heading, bold=True),
-            self._words(section.finding, _Styles.finding),
+            self._line(section.title, _Styles.heading, bold=True),
+            self._line(section.finding, _Styles.finding),
         ]
         blocks = [self._block(block) for block in section.blocks]
         if blocks and isinstance(section.blocks[0], Table):
@@ -224,9 +241,9 @@ class _Document:
             )
             cells.append(
                 [
-                    self._words(fact.label, _Styles.quiet),
-                    self._words(fact.value, style, bold=True),
-                    self._words(fact.note, _Styles.quiet),
+                    self._line(fact.label, _Styles.quiet, most=_FACT),
+                    self._line(fact.value, style, bold=True, most=_FACT),
+                    self._line(fact.note, _Styles.quiet, most=_FACT),
                 ]
             )
         row = 5
@@ -235,11 +252,11 @@ class _Document:
         return Grid(lines, colWidths=[_WIDE / row] * row, style=[*_PADDING, *_TOP])
 
     def _table(self, table: Table) -> list[Flowable]:
-        title = self._words(table.title, _Styles.small, bold=True)
+        title = self._line(table.title, _Styles.small, bold=True)
         if not table.rows:
             return [title, self._words(table.empty, _Styles.quiet)]
         head = [
-            self._words(one.title, _Styles.head_right if one.align is Align.RIGHT else _Styles.head)
+            self._line(one.title, _Styles.head_right if one.align is Align.RIGHT else _Styles.head)
             for one in table.columns
         ]
         rows: list[list[Flowable]] = [
@@ -271,22 +288,20 @@ class _Document:
         return parts
 
     def _cell(self, text: str, column: Column) -> Flowable:
-        if len(text) > _LONGEST:
-            text = text[: _LONGEST - 1] + "…"
         tone = TONES.get(text) if column.toned else None
         if tone is not None:
             style = _Styles.cell.clone("toned", textColor=HexColor(_TONES[tone]))
-            return self._words(text, style, bold=True)
-        return self._words(text, _Styles.right if column.align is Align.RIGHT else _Styles.cell)
+            return self._line(text, style, bold=True)
+        return self._line(text, _Styles.right if column.align is Align.RIGHT else _Styles.cell)
 
     def _figure(self, chart: LineChart | BarChart) -> list[Flowable]:
         parts: list[Flowable] = [
-            self._words(chart.title, _Styles.small, bold=True),
-            self._words(chart.finding, _Styles.finding),
+            self._line(chart.title, _Styles.small, bold=True),
+            self._line(chart.finding, _Styles.finding),
             Chart(draw(chart), _WIDE, self._face),
         ]
         if chart.note:
-            parts.append(self._words(chart.note, _Styles.quiet))
+            parts.append(self._line(chart.note, _Styles.quiet))
         return parts
 
     def _evidence(self, block: Evidence) -> list[Flowable]:
@@ -295,9 +310,9 @@ class _Document:
         text = block.command if holds_query else f"{block.query}\n{block.command}"
         return [
             Spacer(1, 6),
-            self._words(said[:_LONGEST], _Styles.quiet),
+            self._line(said, _Styles.quiet),
             Spacer(1, 4),
-            self._words(text[: 4 * _LONGEST], _Styles.code),
+            self._words(text, _Styles.code),
             Spacer(1, 4),
         ]
 
@@ -350,7 +365,7 @@ def _widths(table: Table, face: Typeface) -> list[float]:
 def _least(word: float, want: float, column: Column) -> float:
     """What a column needs at least: short texts, severities and most words are not divided."""
     if column.toned or want <= _SHORT:
-        return want
+        return min(want, _MOST_WORD)
     return min(word, 150.0 if column.wide else _MOST_WORD)
 
 
