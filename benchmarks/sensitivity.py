@@ -4,7 +4,8 @@
 
 DATADIR holds the public data sets (``nab``, ``kpi``, ``petshop``, …), SCORERS the scorers. Each
 number of ``sensitivity_parameters`` is moved by -20 % and +20 %, one at a time and then all
-together, and every data set that it has a part in is scored again. ``OUT/figures.jsonl`` holds what
+together (with and without what a caller sets), and every data set that it has a part in is scored
+again. ``OUT/figures.jsonl`` holds what
 was found, so a run that was stopped goes on where it was; ``OUT/sensitivity.md`` the tables.
 """
 
@@ -31,6 +32,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 FACTORS = (0.8, 1.2)
 TOGETHER = "all of them"
+BUT_DIALS = "all but what a caller sets"
 WORST = 5
 """Parameters that a table shows of each figure."""
 
@@ -57,6 +59,8 @@ def runs(kinds: Sequence[str]) -> Iterator[Run]:
         yield Run(kind, "as shipped", 1.0, ())
         for factor in FACTORS:
             yield Run(kind, TOGETHER, factor, locations)
+            ours = tuple(each for each in locations if each not in parameters.DIALS)
+            yield Run(kind, BUT_DIALS, factor, ours)
         for location in locations:
             for factor in FACTORS:
                 yield Run(kind, location, factor, (location,))
@@ -109,18 +113,22 @@ def measure(
 
 def tables(kinds: Sequence[str], found: dict[str, Figures]) -> Iterator[str]:
     """The spread of each figure, and what moves it farthest down."""
-    yield "| figure | as shipped | one moved: lowest | highest | all -20 % | all +20 % |"
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| figure | as shipped | one moved: lowest | highest | all -20 % | all +20 % "
+        "| and what a caller sets -20 % | +20 % |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for kind in kinds:
         base = found[f"{kind} as shipped 1"]
-        below, above = (found[f"{kind} {TOGETHER} {factor:g}"] for factor in FACTORS)
+        together = [
+            found[f"{kind} {name} {factor:g}"]
+            for name in (BUT_DIALS, TOGETHER)
+            for factor in FACTORS
+        ]
         for figure, value in base.items():
             single = [moved for _, moved in _single(kind, figure, found)]
-            low, high = min(single), max(single)
-            yield (
-                f"| {figure} | {_shown(value)} | {_shown(low)} | {_shown(high)} "
-                f"| {_shown(below[figure])} | {_shown(above[figure])} |"
-            )
+            cells = [value, min(single), max(single), *(each[figure] for each in together)]
+            yield f"| {figure} | {' | '.join(map(_shown, cells))} |"
     yield ""
     yield f"The {WORST} numbers that each figure hangs on most:"
     yield ""
@@ -143,6 +151,7 @@ def _single(
     return [
         ((location, factor), found[f"{kind} {location} {factor:g}"][figure])
         for location in TABLES[kind]
+        if location not in parameters.DIALS
         for factor in FACTORS
     ]
 

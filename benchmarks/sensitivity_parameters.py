@@ -118,6 +118,15 @@ SESSIONS: Final = (
     "logsequences:_MOST_VECTORS",
 )
 
+DIALS: Final = frozenset(
+    {
+        "anomaly_online:OnlineDetector.__init__.sensitivity",
+        "anomaly:judge.sensitivity",
+        "logsequences:SequenceModel.__init__.false_share",
+    }
+)
+"""What a caller sets, to be told more or less: meant to change what is found."""
+
 NOT_MOVED: Final = {
     "SCATTER, IQR_TO_SIGMA, _SCATTER, BIWEIGHT": (
         "mathematics: a standard deviation over a quantile of the normal distribution; the usual "

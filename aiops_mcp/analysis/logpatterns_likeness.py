@@ -33,6 +33,8 @@ class Weights(dict[str, float]):
 
 
 def _weight(word: str) -> float:
+    if word.isalpha():
+        return 1.0
     if word == WILDCARD:
         return 0.0
     if _DIGIT.search(word) or (("." in word or "/" in word) and _DOTTED.fullmatch(word)):

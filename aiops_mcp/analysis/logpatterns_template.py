@@ -77,11 +77,11 @@ class Template:
             separators = [min(pair, key=_brevity) for pair in pairs]
         if shown == self.shown and separators == self.separators:
             return False
-        before, widened = self.id, words != self.words
+        before, widened = self.text if self.count else "", words != self.words
         self.words, self.shown, self.separators = words, shown, separators
         self._line = None
-        if self.count and before != self.id:
-            self.remember((before,))
+        if self.count and before != self.text:
+            self.remember((template_id(before),))
         return widened
 
     def covers(self, other: "Template") -> bool:
