@@ -83,7 +83,7 @@ async def test_the_tool_list_costs_little() -> None:
     reading = [tool for tool in tools if tool["annotations"]["readOnlyHint"]]
     size = len(json.dumps({"tools": reading}, separators=(",", ":"), ensure_ascii=False).encode())
     assert size / BYTES_PER_TOKEN < 10_800
-    assert size / BYTES_PER_TOKEN / len(reading) < 270
+    assert size / BYTES_PER_TOKEN / len(reading) < 275
 
 
 async def test_strict_servers_take_every_tool() -> None:
