@@ -160,6 +160,13 @@ def _grid(frame: _Frame, levels: Sequence[float], *, share: bool) -> list[Mark]:
     return marks
 
 
+def _below(x: float, frame: _Frame, text: str) -> Words:
+    """A name under the axis, moved inward where it would be cut at the picture's edge."""
+    half = room_of(text) / 2
+    x = max(half, min(x, WIDTH - half)) if 2 * half < WIDTH else WIDTH / 2
+    return Words(x, frame.bottom + 13, text, anchor="middle")
+
+
 def _limit(frame: _Frame, limit: float, *, share: bool) -> list[Mark]:
     y = frame.y(limit)
     text = f"limit {value_text(limit, share=share)}"
@@ -197,7 +204,7 @@ def _draw_lines(chart: LineChart) -> Drawing:
 
     marks = _grid(frame, levels, share=chart.share)
     for at, name in time_ticks(chart.start, chart.end):
-        marks.append(Words(x(at), frame.bottom + 13, name, anchor="middle"))
+        marks.append(_below(x(at), frame, name))
     for line in chart.lines[MOST_LINES:]:
         marks += _strokes(line.points, x, frame.y, "line-rest", 0.8)
     for line, role in zip(shown, _LINE_ROLES, strict=False):
@@ -322,7 +329,7 @@ def _draw_upright(chart: BarChart) -> Drawing:
                 marks.append(Box(x + 1, below - size, wide, size, _TONE_ROLES[part.tone]))
                 base += value
         if index % every == 0:
-            marks.append(Words(x + slot / 2, frame.bottom + 13, label, anchor="middle"))
+            marks.append(_below(x + slot / 2, frame, label))
     if chart.limit is not None:
         marks += _limit(frame, chart.limit, share=chart.share)
     return Drawing(WIDTH, frame.bottom + _BOTTOM, tuple(marks))

@@ -151,7 +151,7 @@ def _table(table: Table) -> Markup:
 def _cell(cell: Cell, column: Column) -> Markup:
     text = cell_text(cell)
     sides = ["right"] if column.align is Align.RIGHT else []
-    sides += ["wide"] if column.wide else ["short"] if len(text) <= _SHORT else []
+    sides += ["wide"] if column.wide else ["short" if len(text) <= _SHORT else "long"]
     tone = TONES.get(text) if column.toned else None
     if tone is not None:
         return element("td", element("span", text, class_=f"tone {tone.value.lower()}"))

@@ -24,6 +24,7 @@ from aiops_mcp.reports.drawing import (
     Stroke,
     Words,
     draw,
+    room_of,
     thinned,
     ticks,
     time_ticks,
@@ -139,6 +140,19 @@ def test_bars_stay_in_the_picture(values: list[float], across: bool) -> None:
     boxes = [one for one in drawing.marks if isinstance(one, Box)]
     assert all(one.x + one.width <= WIDTH + 1 for one in boxes)
     assert inside(drawing)
+
+
+def test_a_long_name_at_the_edge_is_not_cut() -> None:
+    labels = tuple(f"{day} Nov 06:00" for day in range(18, 26))
+    bars = BarChart(
+        title="t",
+        finding="f",
+        labels=labels,
+        parts=(Bars(name="n", values=(1.0,) * 8),),
+    )
+    names = [one for one in draw(bars).marks if isinstance(one, Words) and "Nov" in one.text]
+    assert [one.text for one in names] == list(labels)
+    assert all(room_of(one.text) / 2 <= one.x <= WIDTH - room_of(one.text) / 2 for one in names)
 
 
 def test_a_spike_survives_thinning_and_so_does_a_gap() -> None:
