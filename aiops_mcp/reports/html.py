@@ -187,7 +187,7 @@ def _missing(missing: Sequence[NotAvailable]) -> Markup:
     if not missing:
         return raw("")
     rows = [
-        element("tr", element("td", one.what), element("td", one.why, class_="wide"))
+        element("tr", element("td", one.what, class_="long"), element("td", one.why, class_="wide"))
         for one in missing
     ]
     head = element("tr", element("th", "What", scope="col"), element("th", "Why", scope="col"))
