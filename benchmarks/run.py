@@ -267,7 +267,9 @@ BENCHMARKS = {
     "traces": Benchmark(trace_summary, "a trace of 5,000 spans summed up"),
     "logs": Benchmark(log_merge, "log lines through merge, folding and patterns"),
     "analysis": Benchmark(analysis, "series judged, causes ranked, log lines mined"),
-    "incidents": Benchmark(incidents, "every simulated incident by triage and root cause"),
+    "incidents": Benchmark(
+        incidents, "every simulated incident by triage and root cause", always=False
+    ),
     "peers": Benchmark(peers, "calls a second against a real Prometheus"),
     "promql": Benchmark(promql, "the evaluator beside a real Prometheus"),
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),

@@ -134,10 +134,11 @@ def _ranked(case: _Case, spoken: Spoken, now: datetime) -> RCAResult:
     question, got, names = case.question, case.got, case.got.topology.names
     needed = {edge.target for edge in case.edges if edge.source in case.troubled}
     known = case.troubled | needed
+    symptoms = list(of_sightings(case.sightings, names, question.cluster.name, case.when))
     evidence = [
-        *of_sightings(case.sightings, names, question.cluster.name, case.when),
+        *symptoms,
         *of_limits(case.measured),
-        *of_changes(got.changes or (), known, case.when),
+        *of_changes(got.changes or (), known, case.when, symptoms),
         *of_spoken(spoken.evidence, known),
     ]
     evidence = felt_where_explained(evidence, case.edges)

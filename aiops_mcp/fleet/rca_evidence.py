@@ -34,6 +34,8 @@ LOUDEST_CALL: Final = 4.0
 """Counted evidence says no more than this here: lines and traces are samples, and whoever suffers
 writes as much as whoever is at fault. Calls are told apart by whose time it was, so they may say
 more."""
+EXPLAINED: Final = {EvidenceKind.ALERT: 1.0, EvidenceKind.EVENT: 1.0, EvidenceKind.LOG: 2.0}
+"""What is left of what is felt where a dependency breaks: next to nothing."""
 LATE_SECONDS: Final = 900.0
 """A ``for`` and a check later than what it tells of."""
 
@@ -95,15 +97,19 @@ def edges_of_sightings(sightings: Iterable[Sighting], names: Names, cluster: str
 
 
 def of_changes(
-    changes: Iterable[Change], known: Collection[str], when: float
+    changes: Iterable[Change],
+    known: Collection[str],
+    when: float,
+    symptoms: Sequence[Evidence] = (),
 ) -> Iterator[Evidence]:
     """Changes of components that are ``known`` (in trouble, or needed by what is).
 
-    Configuration is its reader's: the one whose name it bears. Later ones are told as well, since
-    that they came too late is worth knowing.
+    Configuration is its reader's: the one whose name it bears. Anything else is of the component
+    whose symptom names it: ``storageclass "standard" not found``. Later ones are told as well,
+    since that they came too late is worth knowing.
     """
     for one in changes:
-        component = _changed(one, known)
+        component = _changed(one, known) or _named_by(one, symptoms)
         before = when - one.at.timestamp()
         if component is None or one.change in _TURNED or before < -LATE_SECONDS:
             continue
@@ -125,6 +131,12 @@ def _changed(one: Change, known: Collection[str]) -> str | None:
         return place
     readers = [name for name in known if place.startswith(f"{name}-")]
     return max(readers, key=len, default=None)
+
+
+def _named_by(one: Change, symptoms: Sequence[Evidence]) -> str | None:
+    quoted, kind = f'"{one.name}"', one.kind.lower()
+    told = (each for each in symptoms if quoted in each.text and kind in each.text.lower())
+    return next((each.component for each in told), None)
 
 
 def of_limits(measured: Iterable[Measured]) -> Iterator[Evidence]:
@@ -156,28 +168,44 @@ def of_spoken(evidence: Iterable[Evidence], known: Collection[str]) -> Iterator[
             yield replace(one, strength=min(one.strength, LOUDEST_CALL), began=None)
 
 
-def felt_where_explained(evidence: Sequence[Evidence], edges: Iterable[Edge]) -> list[Evidence]:
-    """The same, where what stands on something that breaks is said to feel it.
+def felt_where_explained(evidence: Sequence[Evidence], edges: Sequence[Edge]) -> list[Evidence]:
+    """The same, where what depends on something that breaks is said to feel it.
 
-    A pod that fails on a node that is away, or for want of its volume, tells of these.
+    A pod that fails on a node that is away, or for want of its volume, tells of these; and whoever
+    calls what is broken rings and writes of it, which says nothing for himself.
     """
     breaking: dict[str, float] = {}
     for one in evidence:
-        if one.kind in _SYMPTOMS and one.strength > FELT:
+        if _breaks(one):
             began = one.began if one.began is not None else -math.inf
             breaking[one.component] = min(began, breaking.get(one.component, math.inf))
     below: dict[str, set[str]] = {}
+    stands_on: dict[str, set[str]] = {}
     for edge in edges:
-        if edge.relation is not Relation.CALLS and edge.target in breaking:
+        if edge.target in breaking and edge.source != edge.target:
             below.setdefault(edge.source, set()).add(edge.target)
+            if edge.relation is not Relation.CALLS:
+                stands_on.setdefault(edge.source, set()).add(edge.target)
 
-    def explained(one: Evidence) -> bool:
-        if one.kind not in _SYMPTOMS or one.strength <= FELT:
-            return False
+    def weighed(one: Evidence) -> Evidence:
+        is_broken = _breaks(one) and one.kind in _SYMPTOMS
+        needed = (stands_on if is_broken else below).get(one.component, ())
         until = math.inf if one.began is None else one.began + LATE_SECONDS
-        return any(breaking[other] <= until for other in below.get(one.component, ()))
+        if not any(breaking[other] <= until for other in needed):
+            return one
+        if is_broken:
+            return replace(one, strength=FELT)
+        if one.kind in _SYMPTOMS or one.kind is EvidenceKind.LOG:
+            return replace(one, strength=min(one.strength, EXPLAINED[one.kind]))
+        return one
 
-    return [replace(one, strength=FELT) if explained(one) else one for one in evidence]
+    return [weighed(one) for one in evidence]
+
+
+def _breaks(one: Evidence) -> bool:
+    if one.kind is EvidenceKind.CALL:
+        return one.strength >= LOUDEST_CALL
+    return one.kind in _SYMPTOMS and one.strength > FELT
 
 
 def edges_to_names(edges: Iterable[Edge], components: Collection[str]) -> Iterator[Edge]:

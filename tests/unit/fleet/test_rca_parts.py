@@ -282,6 +282,23 @@ def test_a_change_is_its_readers_and_speaks_half_as_loud_each_half_hour() -> Non
     assert told[0].text == "config of ConfigMap/cart-config by kubectl: changed"
 
 
+def test_a_change_is_of_the_component_whose_symptom_names_it() -> None:
+    gone = changed("standard", -5, ChangeKind.DELETION).model_copy(
+        update={"kind": "StorageClass", "namespace": None}
+    )
+    pending = Evidence(
+        "shop/data",
+        EvidenceKind.EVENT,
+        10.0,
+        text='storageclass.storage.k8s.io "standard" not found',
+    )
+    other = Evidence("shop/web", EvidenceKind.EVENT, 10.0, text='secret "standard" not found')
+    (one,) = of_changes([gone], set(), AT, [other, pending])
+    assert one.component == "shop/data"
+    assert one.name == "deletion"
+    assert list(of_changes([gone], set(), AT, [other])) == []
+
+
 def test_what_stands_on_what_breaks_only_feels_it() -> None:
     pod = Evidence("shop/web", EvidenceKind.EVENT, 20.0, AT)
     node = Evidence("worker-1", EvidenceKind.ALERT, 10.0, AT + 60)
@@ -289,7 +306,13 @@ def test_what_stands_on_what_breaks_only_feels_it() -> None:
     log = Evidence("shop/web", EvidenceKind.LOG, 4.0, AT)
     on = Edge("shop/web", "worker-1", Relation.RUNS_ON)
     felt = felt_where_explained([pod, node, log], [on])
-    assert [one.strength for one in felt] == [3.0, 10.0, 4.0]
+    assert [one.strength for one in felt] == [3.0, 10.0, 2.0]
+    rings = Evidence("shop/web", EvidenceKind.ALERT, 3.0, AT)
+    slow = Evidence("shop/db", EvidenceKind.CALL, 4.0)
+    faint = Evidence("shop/db", EvidenceKind.CALL, 3.9)
+    calls = Edge("shop/web", "shop/db")
+    assert [one.strength for one in felt_where_explained([rings, log, slow], [calls])] == [1, 2, 4]
+    assert felt_where_explained([rings, log, faint], [calls]) == [rings, log, faint]
     assert felt_where_explained([pod, late], [on]) == [pod, late]
     assert felt_where_explained([pod, node], [Edge("shop/web", "worker-1")]) == [pod, node]
 
