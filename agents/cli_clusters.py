@@ -59,6 +59,7 @@ def add(
     alertmanager: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
     loki: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
     tempo: Annotated[str | None, typer.Option(help="URL; else discovered.")] = None,
+    korrel8r: Annotated[str | None, typer.Option(help="URL; asked where it is set.")] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with a bearer token; - reads standard input.")
     ] = None,
@@ -73,6 +74,7 @@ def add(
         "alertmanager_url": alertmanager,
         "loki_url": loki,
         "tempo_url": tempo,
+        "korrel8r_url": korrel8r,
     }
     arguments: dict[str, Any] = {
         "name": name,

@@ -13,6 +13,7 @@ import httpx2
 from aiops_mcp.backends.alertmanager import AlertmanagerClient
 from aiops_mcp.backends.credentials import backend_target, kubernetes_target
 from aiops_mcp.backends.http import HttpClient
+from aiops_mcp.backends.korrel8r import Korrel8rClient
 from aiops_mcp.backends.kubernetes import KubernetesClient
 from aiops_mcp.backends.kubernetes_secrets import KubernetesSecrets
 from aiops_mcp.backends.loki import LokiClient
@@ -73,6 +74,12 @@ class NetworkConnect:
     ) -> TraceClient:
         target = await backend_target(cluster, credentials, "tempo", url)
         return await trace_client(self._http(with_tenant(target, url)))
+
+    async def korrel8r(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> Korrel8rClient:
+        target = await backend_target(cluster, credentials, "korrel8r", url)
+        return Korrel8rClient(self._http(target))
 
     async def readiness(
         self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str

@@ -15,6 +15,7 @@ from aiops_mcp.models.cluster import Cluster, ClusterCredentials, CredentialsInf
 
 if TYPE_CHECKING:
     from aiops_mcp.backends.alertmanager import AlertmanagerClient
+    from aiops_mcp.backends.korrel8r import Korrel8rClient
     from aiops_mcp.backends.kubernetes import KubernetesClient
     from aiops_mcp.backends.loki import LokiClient
     from aiops_mcp.backends.prometheus import PrometheusClient
@@ -66,6 +67,10 @@ class Connect(Protocol):
         """For Tempo, a TempoStack gateway, or Jaeger: whichever answers at the URL."""
         ...
 
+    async def korrel8r(
+        self, cluster: Cluster, credentials: ClusterCredentials | None, url: str
+    ) -> "Korrel8rClient": ...
+
     async def readiness(
         self, cluster: Cluster, credentials: ClusterCredentials | None, backend: str, url: str
     ) -> "Readiness":
@@ -110,6 +115,8 @@ class Access(Protocol):
     async def loki(self) -> "LokiClient": ...
 
     async def traces(self) -> "TraceClient": ...
+
+    async def korrel8r(self) -> "Korrel8rClient": ...
 
 
 @dataclass(slots=True)
@@ -170,6 +177,14 @@ class Clients:
             raise BackendMissing(cluster.name, "Tempo")
         return await self._client(
             cluster, "traces", lambda stored: self._connect.traces(cluster, stored, url)
+        )
+
+    async def korrel8r(self, cluster: Cluster) -> "Korrel8rClient":
+        url = cluster.endpoints.korrel8r_url
+        if url is None:
+            raise BackendMissing(cluster.name, "korrel8r")
+        return await self._client(
+            cluster, "korrel8r", lambda stored: self._connect.korrel8r(cluster, stored, url)
         )
 
     async def readiness(self, cluster: Cluster, backend: str, url: str) -> Readiness:
@@ -266,9 +281,13 @@ class ClusterAccess:
         """Raises BackendMissing where the cluster keeps no traces."""
         return await self.clients.traces(self.cluster)
 
+    async def korrel8r(self) -> "Korrel8rClient":
+        """Raises BackendMissing where the cluster has no korrel8r."""
+        return await self.clients.korrel8r(self.cluster)
+
 
 def address(cluster: Cluster) -> tuple[str | None, ...]:
     """Everything about a cluster that decides where a call goes."""
     ends = cluster.endpoints
     urls = (ends.prometheus_url, ends.alertmanager_url, ends.loki_url, ends.tempo_url)
-    return (cluster.name, cluster.api_server_url, *urls)
+    return (cluster.name, cluster.api_server_url, *urls, ends.korrel8r_url)

@@ -19,6 +19,7 @@ from aiops_mcp.analysis.correlate_peers import odd_ones
 from aiops_mcp.errors import AiopsError, InputError
 from aiops_mcp.fleet.asked_series import AskedSeries, read_series
 from aiops_mcp.fleet.correlation_collecting import Collected, Collecting, Sources
+from aiops_mcp.fleet.correlation_neighbours import Near, neighbours
 from aiops_mcp.fleet.correlation_observations import (
     Seen,
     edges_over,
@@ -44,7 +45,7 @@ MOST_ODD: Final = 20
 MOST_MOVED: Final = 20
 MAX_LAG_SECONDS: Final = 300.0
 
-__all__ = ["Correlating", "Sources", "correlate_fleet", "with_neighbours"]
+__all__ = ["Correlating", "Sources", "correlate_fleet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ async def correlate_fleet(
         raise got.first_error
     named = await _queried(sources, asked, span, principal, got)
     await collecting.logs(_places(got, asked, since), progress)
-    return await asyncio.to_thread(_joined, asked, got, named, since, sources.clock())
+    found = await asyncio.to_thread(_joined, asked, got, named, since, sources.clock())
+    near = Near(since, asked.until, asked.component, _alertname(asked, got))
+    told, notes = await neighbours(sources.fleet, chosen, near)
+    return _with_neighbours(found, told, notes)
 
 
 async def _queried(
@@ -118,6 +122,14 @@ def _about(asked: Correlating, got: Collected) -> frozenset[str]:
         if asked.alert and asked.alert in (alert.fingerprint, alert.id, alert.alertname):
             about.add(alert.alertname)
     return frozenset(about)
+
+
+def _alertname(asked: Correlating, got: Collected) -> str | None:
+    """The name of the alert that was asked about, by whatever it was named."""
+    if asked.alert is None:
+        return None
+    named = [one for one in got.alerts if asked.alert in (one.fingerprint, one.id)]
+    return named[0].alertname if named else asked.alert
 
 
 def _observed(got: Collected, since: datetime, until: datetime) -> list[Seen]:
@@ -312,7 +324,7 @@ def _coverage(got: Collected) -> Coverage:
     return max(got.coverages, key=lambda one: one.succeeded, default=nobody)
 
 
-def with_neighbours(
+def _with_neighbours(
     found: Correlation, neighbours: Sequence[Neighbour], notes: Sequence[str]
 ) -> Correlation:
     """The answer with what korrel8r told."""

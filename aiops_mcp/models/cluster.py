@@ -114,6 +114,7 @@ class ClusterEndpoints(Entity):
     alertmanager_url: BackendUrl | None = None
     loki_url: BackendUrl | None = None
     tempo_url: BackendUrl | None = None
+    korrel8r_url: BackendUrl | None = None
 
 
 class ClusterCapabilities(Entity):

@@ -1,7 +1,8 @@
 """The simulated fleet as the rest of the program sees it: clusters to register, and transports.
 
-Hosts are ``api.NAME.sim.invalid:6443``, and ``prometheus.``, ``alertmanager.``, ``loki.`` and
-``tempo.NAME.sim.invalid``; ``invalid`` never resolves, so nothing can leave the process.
+Hosts are ``api.NAME.sim.invalid:6443``, and ``prometheus.``, ``alertmanager.``, ``loki.``,
+``tempo.`` and, where there is one, ``korrel8r.NAME.sim.invalid``; ``invalid`` never resolves, so
+nothing can leave the process.
 """
 
 import re
@@ -21,6 +22,7 @@ from aiops_mcp.models.cluster import (
 from aiops_mcp.models.registration import NewCluster
 from aiops_mcp.simulation.alerting import AlertBook
 from aiops_mcp.simulation.alertmanager import SentAlerts, alertmanager_app
+from aiops_mcp.simulation.korrel8r import korrel8r_app
 from aiops_mcp.simulation.kubernetes.access import token_of
 from aiops_mcp.simulation.kubernetes.app import kubernetes_app
 from aiops_mcp.simulation.kubernetes.platform import api_url
@@ -46,7 +48,7 @@ from aiops_mcp.simulation.transport import SimulatedTransport
 from aiops_mcp.simulation.world import World
 
 _HOST = re.compile(
-    r"^(?P<backend>api|prometheus|alertmanager|loki|tempo)\.(?P<cluster>.+)\.sim\.invalid$"
+    r"^(?P<backend>api|prometheus|alertmanager|loki|tempo|korrel8r)\.(?P<cluster>.+)\.sim\.invalid$"
 )
 _BEHIND = {
     "prometheus-k8s": "prometheus",
@@ -96,6 +98,7 @@ class SimulatedFleet:
                 alertmanager_url=f"https://alertmanager.{name}.sim.invalid",
                 loki_url=self._loki_url(name),
                 tempo_url=trace_url(self.world, name),
+                korrel8r_url=self._korrel8r_url(name),
             ),
         )
         credentials = ClusterCredentials(
@@ -110,6 +113,12 @@ class SimulatedFleet:
             return None
         return f"https://loki.{name}.sim.invalid{log_path(self.world, name)}"
 
+    def _korrel8r_url(self, name: str) -> str | None:
+        """Korrel8r comes with OpenShift's observability operators, as its logging does."""
+        if "openshift-logging" not in self.world.clusters[name].spec.stacks:
+            return None
+        return f"https://korrel8r.{name}.sim.invalid"
+
     def transport(self, url: str) -> httpx2.AsyncBaseTransport | None:
         """What carries requests to a simulated backend; ``None``: the URL is not one's."""
         match = _HOST.match(httpx2.URL(url).host)
@@ -119,12 +128,14 @@ class SimulatedFleet:
             return None
         if match["backend"] == "tempo" and trace_url(self.world, match["cluster"]) is None:
             return None
+        if match["backend"] == "korrel8r" and self._korrel8r_url(match["cluster"]) is None:
+            return None
         cluster = self.world.clusters[match["cluster"]]
         app = self.app(cluster.name, match["backend"])
         return SimulatedTransport(app, lambda: cluster.reachable(self.world.now()))
 
     def app(self, name: str, backend: str) -> ASGIApp:
-        """A cluster's ``api``, ``prometheus``, ``alertmanager``, ``loki`` or ``tempo``."""
+        """A cluster's ``api``, ``prometheus``, ``alertmanager``, ``loki``, ``tempo`` or another."""
         key = (name, backend)
         if key not in self._apps:
             self._apps[key] = self._make(name, backend)
@@ -158,6 +169,10 @@ class SimulatedFleet:
             return self.logs.app(name, trusted=backend == "trusted-loki")
         if backend in ("tempo", "trusted-tempo"):
             return trace_app(self.world, self.traces, name, trusted=backend == "trusted-tempo")
+        if backend == "korrel8r":
+            return korrel8r_app(
+                lambda which: self.app(name, which), token_of(self.world.seed, name)
+            )
         if backend == "alertmanager":
             return alertmanager_app(self.sent_alerts(name), self.world.now)
         store, book = self.world.store(name), self.alerts(name)

@@ -8,6 +8,8 @@ import pytest
 
 from aiops_mcp.app import App, open_app
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.principal import LOCAL_ADMIN
+from aiops_mcp.models.registration import ClusterChanges
 from aiops_mcp.settings import Settings
 from aiops_mcp.simulation.fleet import SimulatedFleet
 from aiops_mcp.simulation.incident import read_incidents, start_incidents
@@ -98,6 +100,25 @@ async def test_an_alert_stands_for_what_it_is_of(fleet_in) -> None:
     first = [row for row in rows if row["group"] == 0]
     assert any(row["kind"] == "alert" and row["what"] == "ServiceLatencyHigh" for row in first)
     assert {row["cluster"] for row in first} == {"prod-frankfurt"}
+
+
+async def test_korrel8r_is_asked_where_its_url_is_set(fleet_in) -> None:
+    app = await fleet_in("oom-loop", clusters=("prod-frankfurt", "prod-virginia"))
+    made = await ask(app, component="shop/recommendation")
+    assert "korrel8r" in made.headline
+    near = [row for row in rows_of(made) if row["kind"].startswith("korrel8r")]
+    assert {"korrel8r object", "korrel8r alert", "korrel8r event"} <= {row["kind"] for row in near}
+    assert {row["cluster"] for row in near} == {"prod-frankfurt"}
+
+
+async def test_a_korrel8r_that_is_away_is_named(fleet_in) -> None:
+    app = await fleet_in("oom-loop", clusters=("prod-frankfurt",))
+    known = await app.context.registry.resolve("prod-frankfurt", LOCAL_ADMIN)
+    away = known.endpoints.model_copy(update={"korrel8r_url": "https://korrel8r.gone.invalid"})
+    await app.context.registry.update(known.id, ClusterChanges(endpoints=away))
+    made = await ask(app, component="shop/recommendation")
+    assert "korrel8r" not in made.headline
+    assert any(note.startswith("korrel8r of prod-frankfurt: ") for note in made.notes)
 
 
 async def test_a_healthy_hour_has_no_grave_group(fleet_in) -> None:
