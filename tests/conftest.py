@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: tests have a time limit, examples have none.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 sys.path.insert(
     0, str(Path(__file__).parent)
