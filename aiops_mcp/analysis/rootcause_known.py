@@ -47,7 +47,7 @@ _WORKLOADS: Final = (
         "Read the log of the container before: configuration, secret, dependency; roll back a "
         "recent rollout. Exit 126/127 is the command, 139 a memory fault.",
         _DEBUG,
-        any=(event("CrashLoopBackOff", "BackOff"), alert("KubePodCrashLooping")),
+        any=(event("CrashLoopBackOff", "Back-off restarting"), alert("KubePodCrashLooping")),
     ),
     Rule(
         "liveness_kill",
