@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A busy machine is no failure: tests have a time limit, examples have none.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
-
 sys.path.insert(
     0, str(Path(__file__).parent)
 )  # importlib mode does not, and real_servers is shared
 
 import real_servers
+
+# A busy machine is no failure: tests have a time limit, examples have none.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def _require(name: str) -> None:
