@@ -30,7 +30,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[App]:
         home=tmp_path_factory.mktemp("home"),
         demo=True,
         allow_write=True,
-        demo_incidents=("slow-database", "hostile-text"),
+        demo_incidents=("slow-database", "hostile-text", "gpu-xid-79", "ptp-lock-loss"),
         check_timeout=dict.fromkeys(ClusterType, 60.0),
         api_tokens=SecretStr(f"admin={ADMIN},viewer={VIEWER},viewer@{WELL}={GUEST}"),
         rate_user_per_minute=0,
@@ -96,6 +96,31 @@ async def test_a_page_of_html_holds_nothing_that_the_clusters_wrote_as_markup(re
     assert not re.search(r"<[a-z]+ [^>]*\son[a-z]+=", told.text)
     assert "<svg" in told.text
     assert "Simulated fleet" in told.text
+
+
+async def test_gpus_and_clocks_in_trouble_are_told_and_a_past_period_says_nothing_of_now(
+    rest,
+) -> None:
+    asked = {"report_type": "DETAILED_ANALYSIS", "format": "JSON", "start_time": "-2h"}
+    asked["clusters"] = ["ml-oregon", "edge-munich"]
+    answer = await rest.post("/reports", json=asked, headers=by(ADMIN))
+    content = ReportContent.model_validate_json((await fetched(rest, answer.json())).content)
+    sections = {section.title: section for section in content.sections}
+    assert "1 card gone from the bus" in sections["GPUs"].finding
+    rows = sections["GPUs"].blocks[0].rows
+    assert rows[0][:3] == ("FAILING", "ml-oregon", "ml-oregon-gpu-1")
+    assert any("XID 79" in row[3] for row in rows)
+    assert "GPUs are paid for and not used" in sections["GPUs that could be used"].finding
+    clocks = sections["Network functions"].blocks[0].rows
+    assert any(row[:2] == ("FREERUN", "edge-munich") for row in clocks), clocks
+    past = {"start_time": "-30h", "end_time": "-6h", "clusters": [WELL], "format": "JSON"}
+    answer = await rest.post(
+        "/reports", json={"report_type": "EXECUTIVE_SUMMARY", **past}, headers=by(ADMIN)
+    )
+    content = ReportContent.model_validate_json((await fetched(rest, answer.json())).content)
+    assert "What is wrong now" not in {section.title for section in content.sections}
+    lacking = {one.what: one.why for one in content.not_available}
+    assert "the period lies in the past" in lacking["what is wrong now"]
 
 
 async def test_a_plan_as_markdown_and_a_summary_as_pdf(rest) -> None:
