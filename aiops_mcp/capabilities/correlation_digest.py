@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from aiops_mcp.capabilities.correlation import CorrelationQuery
 
 ROOM = 1_600
-"""Bytes of rows: about 480 tokens."""
+"""Bytes of the rows that are usual: about 480 tokens."""
+USUAL_LIMIT = 12
 LEAST = 3
-MOST_MOVED = 4
+MOST_MOVED = 3
 MOST_ODD = 3
 MOST_NEIGHBOURS = 4
 MOST_DETAIL = 70
@@ -35,8 +36,10 @@ def digest_correlation(request: "CorrelationQuery", answer: Correlation) -> Dige
         *(_neighbour_row(one) for one in answer.neighbours[:MOST_NEIGHBOURS]),
     ]
     rows = _observed_rows(answer, max(LEAST, request.limit - len(others)))
+    # Whoever asks for more rows than usual has room for them.
+    room = max(ROOM, ROOM * request.limit // USUAL_LIMIT)
     taken = sum(len(str(row)) for row in others)
-    shown = rows[: fitting(rows, room=max(0, ROOM - taken), least=LEAST)]
+    shown = rows[: fitting(rows, room=max(0, room - taken), least=LEAST)]
     table = (*shown, *others)
     left = len(answer.observations) - len(shown)
     return Digest(

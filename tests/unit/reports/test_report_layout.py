@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiops_mcp.models.reports import (
@@ -132,6 +132,7 @@ def test_no_value_leads_out_of_the_picture(values: list[float | None], share: bo
     assert inside(draw(chart(line("a", *values), share=share)))
 
 
+@example([1e-323], False)
 @given(st.lists(st.floats(0, 1e15), min_size=1, max_size=30), st.booleans())
 def test_bars_stay_in_the_picture(values: list[float], across: bool) -> None:
     labels = tuple(f"a long name of a cluster {at}" for at in range(len(values)))
