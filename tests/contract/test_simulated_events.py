@@ -5,15 +5,20 @@ The clock stands before the incidents until the watchers have looked once, and t
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from aiops_mcp.app import open_app
 from aiops_mcp.models.cluster import ClusterType
 from aiops_mcp.models.events import Event, EventType
 from aiops_mcp.settings import Settings
+from aiops_mcp.simulation.fleet import SimulatedFleet
+from aiops_mcp.simulation.incident import read_incidents, start_incidents
+from aiops_mcp.simulation.world import World
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -28,6 +33,7 @@ WANTED = frozenset(
 )
 
 LOOKS = 40  # over the clusters, several rounds
+LOOKS_AT_CARDS = 6  # several rounds of the clusters that have some
 
 
 class Clock:
@@ -47,16 +53,31 @@ def told(heard: dict[EventType, list[Event]], name: str) -> list[Event]:
     return [each for each in updates if each.payload["metric_name"] == name]
 
 
+class Watched(httpx2.AsyncBaseTransport):
+    """Hands on to a simulated server, and counts the answers to the watcher of cards."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, answered: Callable[[], None]) -> None:
+        self._inner = inner
+        self._answered = answered
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if b"GET_GPU_RECOVERY_ACTION" in request.url.query + await request.aread():
+            self._answered()
+        return response
+
+
 async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> None:
     clock = Clock()
     begins = (BEGIN + timedelta(minutes=5)).isoformat()
+    incidents = (f"gpu-xid-79@{begins}", f"config-change@{begins}")
+    started = start_incidents(incidents, read_incidents(None), now=BEGIN.timestamp())
+    fleet = SimulatedFleet(World(1, started, lambda: clock().timestamp()))
     settings = Settings(
         _env_file=None,
         home=tmp_path,
-        demo=True,
         check_timeout=dict.fromkeys(ClusterType, 60.0),
         check_every=dict.fromkeys(ClusterType, 1.0),
-        demo_incidents=(f"gpu-xid-79@{begins}", f"config-change@{begins}"),
         watch=(
             "gpus=max by (Hostname, gpu) (DCGM_FI_DEV_XID_ERRORS);threshold=>=79",
             "seconds=vector(time());change=0.00000001",
@@ -73,10 +94,23 @@ async def test_an_incident_reaches_the_bus_in_every_signal(tmp_path: Path) -> No
         heard[event.event_type].append(event)
         something.set()
 
-    async with open_app(settings, watch=True, clock=clock) as opened:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        something.set()
+
+    def carry(url: str) -> httpx2.AsyncBaseTransport | None:
+        inner = fleet.transport(url)
+        return None if inner is None else Watched(inner, look)
+
+    async with open_app(settings, watch=True, clock=clock, transport_for=carry) as opened:
         opened.bus.subscribe(listen)
-        async with asyncio.timeout(60):  # every watcher works as often as the one that tells
-            while len(told(heard, "seconds")) < LOOKS:
+        for new, credentials in fleet.registrations():
+            await opened.context.registry.register(new, credentials)
+        async with asyncio.timeout(60):  # whoever watches for edges has seen how it was before
+            while len(told(heard, "seconds")) < LOOKS or looks < LOOKS_AT_CARDS:
                 something.clear()
                 await something.wait()
         assert not any(each.payload.get("xids") for each in heard[EventType.GPU_UPDATE])
