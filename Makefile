@@ -34,7 +34,7 @@ lint: $(STAMP) ## ruff, pyright strict, import contract
 
 unit: $(STAMP) ## All tests, with coverage of aiops_mcp held to 90 %
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=40 --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90 --skip-covered --sort=cover | tail -40
 
 e2e: $(STAMP) ## Only the tests against real processes

@@ -117,6 +117,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "get_dpdk_stats": {"cluster": "edge-berlin", "pod_name": "upf-0"},
     "get_trace": {"trace_id": "0" * 31 + "1"},
     "get_alert": {"fingerprint": "0" * 16},
+    "get_log_patterns": {"query": '{app="shipping"}', "clusters": ["prod-virginia"]},
+    "analyze_root_cause": {"cluster": "prod-virginia", "component": "shop/shipping"},
+    "explain": {"cluster": "prod-virginia", "component": "shop/shipping"},
+    "create_report": {"report_type": "INCIDENT_REPORT", "clusters": ["prod-virginia", "planted"]},
+    **dict.fromkeys(
+        ("triage", "correlate", "detect_anomalies", "find_changes", "forecast"),
+        {"clusters": ["prod-virginia", "planted"]},
+    ),
 }
 
 
@@ -141,6 +149,11 @@ async def ask_over_rest(client: httpx2.AsyncClient, hay: Haystack) -> None:
         sent = {"json": left} if method == "POST" else {"params": left}
         answer = await client.request(method, f"/api/v1{path}", **sent, timeout=60)
         hay.add("REST", answer.text)
+    kept = (await client.get("/api/v1/reports")).json()["items"]
+    assert kept
+    for report in kept:
+        answer = await client.get(f"/api/v1/reports/{report['id']}/download", timeout=60)
+        hay.add("reports", answer.text)
     for page in ("/metrics", "/openapi.json", "/health/detailed", "/auth/validate"):
         hay.add("REST", (await client.get(page)).text)
 
@@ -294,7 +307,8 @@ async def test_no_planted_secret_comes_out(serve, aiops, fast, tmp_path, echo, s
     assert "Planted" in "".join(hay.parts["stream"])
     assert "audit" in hay.found("list_unhealthy")
     assert set(hay.parts) == {
-        *("REST", "MCP", "stream", "tail", "audit", "Redis", "log", "database", "spans")
+        *("REST", "MCP", "stream", "tail", "reports", "audit", "Redis", "log", "database"),
+        "spans",
     }
     assert all("".join(texts) for texts in hay.parts.values())
 
