@@ -101,7 +101,8 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round values that span ``low`` to ``high``; the first is at most, the last at least these."""
     low = min(max(low, -_MOST), _MOST) if not math.isnan(low) else 0.0
     high = min(max(high, -_MOST), _MOST) if not math.isnan(high) else low
-    if high - low <= max(abs(low) * 1e-9, 1 / _MOST):  # nothing that numbers of this size could tell apart
+    # Nothing that numbers of this size could tell apart.
+    if high - low <= max(abs(low) * 1e-9, 1 / _MOST):
         high = low + max(1.0, abs(low) * 0.1)
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
