@@ -1,5 +1,8 @@
 """Real server programs on free loopback ports, for tests and for recording their answers."""
 
+import contextlib
+import itertools
+import os
 import socket
 import struct
 import subprocess
@@ -41,10 +44,21 @@ class RealServer:
         urllib.request.urlopen(request, timeout=10).read()
 
 
+PORTS = range(20_000, 32_000)
+"""Below those that the kernel gives to connections and to whoever asks for any."""
+_WORKERS = 8
+_FIRST = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _WORKERS
+_OURS = PORTS[_FIRST::_WORKERS]
+_unused = itertools.islice(itertools.cycle(_OURS), os.getpid() % len(_OURS), None)
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that nothing listens on; none is given twice, nor to two workers of one run."""
+    for port in itertools.islice(_unused, len(_OURS)):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 @contextmanager

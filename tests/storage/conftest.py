@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -11,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import real_servers
 
 from aiops_mcp.events.memory import MemoryBus
 from aiops_mcp.fleet.registry import Registry
@@ -63,9 +63,7 @@ def postgres_server() -> Iterator[tuple[str, Path]]:
     if os.geteuid() == 0:
         shutil.chown(home, "postgres", "postgres")
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = real_servers.free_port()
     options = (
         f"-c listen_addresses=127.0.0.1 -p {port} -k {home} "
         "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
