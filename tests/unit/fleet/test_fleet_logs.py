@@ -285,7 +285,9 @@ async def test_the_estimate_is_of_the_clusters_own_words(build):
 
 async def test_a_store_that_does_not_tell_its_size_is_asked_all_the_same(build, now):
     store = FakeLoki([({}, now - 1, "x")], faults={"stats": BackendRefused("no", http_status=500)})
-    assert messages(await ask(build({"edge-1": store}, log_max_bytes=1))) == ["x"]
+    logs = build({"edge-1": store}, log_max_bytes=1, breaker_failures=1)
+    for _ in range(4):  # nor does it pass for ill
+        assert messages(await ask(logs)) == ["x"]
 
 
 async def test_label_names_that_cannot_be_read_do_not_stop_a_query(build, now):
