@@ -4,18 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agents.options import Limit, Names, Until, Window
+
 if TYPE_CHECKING:
     from agents.cli import Run
 
 PromQL = Annotated[str | None, typer.Argument(help="PromQL; without it: all that matters.")]
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--cluster", "-c", help="Cluster name, id or selector; repeat."),
-]
-Window = Annotated[str | None, typer.Option(help="How far back: 6h, 2d.")]
-Until = Annotated[str | None, typer.Option(help="Until then: a time, or 2h ago.")]
 Step = Annotated[str | None, typer.Option(help="Of the series, such as 1m.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
 
 
 def anomalies(

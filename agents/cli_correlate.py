@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.options import Limit, Names
+from agents.options import Alert, At, Limit, Names, Window
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -16,12 +16,10 @@ def correlate(
         str | None, typer.Argument(help="A component: shop/payment, a node. Without: all.")
     ] = None,
     cluster: Names = None,
-    alert: Annotated[
-        str | None, typer.Option("--alert", "-a", help="Fingerprint, id or alertname.")
-    ] = None,
+    alert: Alert = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="PromQL to compare.")] = None,
-    at: Annotated[str | None, typer.Option("--time", "-t", help="A time, or 2h ago.")] = None,
-    window: Annotated[str | None, typer.Option(help="How far back: 1h.")] = None,
+    at: At = None,
+    window: Window = None,
     limit: Limit = None,
 ) -> None:
     """Series, alerts, changes, events and logs that belong together, in the order of time."""

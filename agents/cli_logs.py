@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from agents.options import Names
+from agents.options import Limit, Names, Until, Window
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -68,12 +68,12 @@ def patterns(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help='LogQL: {namespace="shop"}')],
     cluster: Names = None,
-    window: Annotated[str | None, typer.Option(help="How far back: 1h, 6h.")] = None,
-    until: Annotated[str | None, typer.Option(help="Until then: a time, or 2h ago.")] = None,
+    window: Window = None,
+    until: Until = None,
     baseline: Annotated[
         str | None, typer.Option(help="Time before to compare with; as long as the window.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")] = None,
+    limit: Limit = None,
 ) -> None:
     """Kinds of log lines against the time before: new, more, rare, vanished; errors first."""
     run: Run = context.obj

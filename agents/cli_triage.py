@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.options import Limit, Names
+from agents.options import Alert, At, Limit, Names, Window
 
 if TYPE_CHECKING:
     from agents.cli import Run
@@ -20,15 +20,13 @@ def rca(
     context: typer.Context,
     what: Annotated[
         str | None,
-        typer.Argument(help="A component (shop/payment, a node), or with --alert --alert instead."),
+        typer.Argument(help="A component: shop/payment, a node. Without: --alert, or the cluster."),
     ] = None,
     cluster: Annotated[str | None, typer.Option("--cluster", "-c", help="Name or id.")] = None,
-    alert: Annotated[
-        str | None, typer.Option("--alert", "-a", help="Fingerprint, id or alertname.")
-    ] = None,
+    alert: Alert = None,
     anomaly: Annotated[str | None, typer.Option(help="Id of an anomaly.")] = None,
-    at: Annotated[str | None, typer.Option("--time", "-t", help="A time, or 2h ago.")] = None,
-    window: Annotated[str | None, typer.Option(help="How far back: 1h.")] = None,
+    at: At = None,
+    window: Window = None,
     limit: Limit = None,
 ) -> None:
     """What probably caused it: of an alert, a component, or a cluster and a time."""

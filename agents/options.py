@@ -11,6 +11,10 @@ Names = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", help="Rows at most.")]
+Alert = Annotated[str | None, typer.Option("--alert", "-a", help="Fingerprint, id or alertname.")]
+At = Annotated[str | None, typer.Option("--time", "-t", help="A time, or 2h ago.")]
+Window = Annotated[str | None, typer.Option(help="How far back: 1h, 6h, 2d.")]
+Until = Annotated[str | None, typer.Option(help="Until then: a time, or 2h ago.")]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-N", help="Empty: all.")]
 Name = Annotated[str, typer.Argument(help="Cluster name or id.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -99,31 +99,6 @@ class Korrel8rClient:
                     raise
         return Graph()
 
-    async def goals(
-        self,
-        queries: Sequence[str],
-        goals: Sequence[str],
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int = 100,
-        timeout: float | None = None,
-    ) -> Graph:
-        """The ways from the objects of the queries to classes such as ``log:application``."""
-        body = {"start": _start(queries, start, end, limit), "goals": list(goals)}
-        return await self._graph("graphs/goals", body, timeout)
-
-    async def domains(self) -> tuple[str, ...]:
-        """Names of the domains, sorted."""
-        found = await self.http.get_json(f"{BASE}/domains")
-        if not isinstance(found, list):
-            raise self._foreign()
-        return tuple(sorted(_text(one, "name") for one in _objects(cast("object", found))))
-
-    async def healthy(self) -> None:
-        """Returns when it answers questions."""
-        await self.domains()
-
     async def aclose(self) -> None:
         await self.http.aclose()
 

@@ -1,16 +1,19 @@
 """What belongs together: signals of all kinds joined, what else moved, who is unlike its peers."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.analysis import Window, analysis
+from aiops_mcp.capabilities.analysis import (
+    AboutAlert,
+    AboutComponent,
+    Window,
+    analysis,
+    looked_until,
+)
 from aiops_mcp.capabilities.anomalies import MOST_QUERY, given
 from aiops_mcp.capabilities.correlation_digest import digest_correlation
-from aiops_mcp.capabilities.metrics import requested_moment
 from aiops_mcp.context import Context
-from aiops_mcp.errors import InputError
 from aiops_mcp.models.correlation import Correlation
 from aiops_mcp.models.entity import duration_seconds
 from aiops_mcp.models.moment import When
@@ -18,20 +21,14 @@ from aiops_mcp.operation import Clusters, Input
 
 SHORTEST_WINDOW = 15 * 60
 LONGEST_WINDOW = 6 * 3600
-NOTICED_AFTER = timedelta(minutes=15)
-"""What is looked at beyond a time that was named: it is when somebody noticed."""
 
 
 class CorrelationQuery(Input):
     clusters: Clusters = ()
     time: When = "now"
     window: Window = "1h"
-    component: Annotated[
-        str | None, Field(description="namespace/name, or a node", max_length=300)
-    ] = None
-    alert: Annotated[
-        str | None, Field(description="Fingerprint, id or alertname", max_length=200)
-    ] = None
+    component: AboutComponent = None
+    alert: AboutAlert = None
     query: Annotated[
         str | None, Field(description="PromQL to compare with", max_length=MOST_QUERY)
     ] = None
@@ -48,11 +45,7 @@ async def correlate(context: Context, request: CorrelationQuery) -> Correlation:
     """
     from aiops_mcp.fleet.correlation import Correlating, Sources, correlate_fleet
 
-    now = context.clock()
-    at = requested_moment(request.time, now, "time") or now
-    if at > now:
-        raise InputError("time lies in the future.", details={"field": "time"})
-    is_now = now - at < timedelta(minutes=1)
+    until, _ = looked_until(request.time, context.clock())
     window = min(max(duration_seconds(request.window), SHORTEST_WINDOW), LONGEST_WINDOW)
     sources = Sources(
         fleet=context.fleet,
@@ -64,7 +57,7 @@ async def correlate(context: Context, request: CorrelationQuery) -> Correlation:
         clock=context.clock,
     )
     asked = Correlating(
-        until=now if is_now else min(now, at + NOTICED_AFTER),
+        until=until,
         window=float(window),
         clusters=request.clusters,
         component=request.component or None,

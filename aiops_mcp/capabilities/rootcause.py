@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.analysis import Window, analysis
-from aiops_mcp.capabilities.metrics import requested_moment
+from aiops_mcp.capabilities.analysis import (
+    NOTICED_AFTER,
+    AboutAlert,
+    AboutComponent,
+    Window,
+    analysis,
+    looked_until,
+    sources_of,
+)
 from aiops_mcp.capabilities.rootcause_digest import digest_root_cause
 from aiops_mcp.context import Context
 from aiops_mcp.errors import AlertNotFound, InputError
@@ -24,21 +31,15 @@ if TYPE_CHECKING:
 LONGEST_WINDOW = 6 * 3600
 GOES_ON = timedelta(hours=6)
 """An alert that fires for no longer is looked at until now; of an older one, how it began."""
-NOTICED_AFTER = timedelta(minutes=15)
-"""What is looked at beyond a time that was named: it is when somebody noticed."""
 
 
 class RootCauseQuery(Input):
     cluster: Annotated[str | None, Field(description="Name or id; an alert tells its own")] = None
-    alert: Annotated[
-        str | None, Field(description="Fingerprint, id or alertname", max_length=200)
-    ] = None
+    alert: AboutAlert = None
     anomaly: Annotated[str | None, Field(description="Id, of detect_anomalies", max_length=64)] = (
         None
     )
-    component: Annotated[
-        str | None, Field(description="namespace/name, or a node", max_length=300)
-    ] = None
+    component: AboutComponent = None
     time: When = "now"
     window: Window = "1h"
     limit: Annotated[int, Field(description="Causes at most", ge=1, le=10)] = 5
@@ -57,20 +58,10 @@ async def analyze_root_cause(context: Context, request: RootCauseQuery) -> RCARe
     """
     from aiops_mcp.fleet.rca import find_root_cause
     from aiops_mcp.fleet.rca_collecting import RcaSources
-    from aiops_mcp.fleet.triage import Sources
 
     question = await _question(context, request)
-    sources = Sources(
-        fleet=context.fleet,
-        alerts=context.alerts,
-        objects=context.objects,
-        gpu_health=context.gpu_health,
-        cnf=context.cnf,
-        settings=context.settings,
-        clock=context.clock,
-    )
     found = await find_root_cause(
-        RcaSources(sources, context.logs, context.traces),
+        RcaSources(sources_of(context), context.logs, context.traces),
         question,
         principal=context.principal,
         progress=context.call.progress,
@@ -88,10 +79,7 @@ async def _question(context: Context, request: RootCauseQuery) -> "Question":
     from aiops_mcp.fleet.rca_collecting import Question
 
     window = timedelta(seconds=min(duration_seconds(request.window), LONGEST_WINDOW))
-    now = context.clock()
-    at = requested_moment(request.time, now, "time") or now
-    if at > now:
-        raise InputError("time lies in the future.", details={"field": "time"})
+    end, is_now = looked_until(request.time, context.clock())
     cluster = (
         await context.registry.resolve(request.cluster, context.principal)
         if request.cluster
@@ -110,10 +98,9 @@ async def _question(context: Context, request: RootCauseQuery) -> "Question":
         kind, name = TriggerKind.ANOMALY, request.anomaly
     elif request.component:
         kind, name = TriggerKind.COMPONENT, request.component
-    is_now = now - at < timedelta(minutes=1)
     return Question(
         cluster=cluster,
-        end=now if is_now else min(now, at + NOTICED_AFTER),
+        end=end,
         window=window if is_now else window + NOTICED_AFTER,
         trigger=RcaTrigger(kind=kind, id=request.anomaly, name=name),
         component=request.component,
@@ -125,8 +112,7 @@ async def _question(context: Context, request: RootCauseQuery) -> "Question":
 async def _of_alert(
     context: Context, named: str, cluster: "Cluster | None", window: timedelta
 ) -> "Question":
-    from aiops_mcp.fleet.components import component_of_alert
-    from aiops_mcp.fleet.rca_collecting import Question
+    from aiops_mcp.fleet.rca_collecting import question_of_alert
 
     alert = await _alert(context, named, cluster)
     home = await context.registry.resolve(alert.cluster_id, context.principal)
@@ -134,17 +120,8 @@ async def _of_alert(
     goes_on = alert.state is not AlertState.RESOLVED and now - alert.starts_at <= GOES_ON
     end = now if goes_on else min(now, alert.starts_at + window)
     known = [one.name for one in await context.registry.list(context.principal)]
-    of = component_of_alert(alert, known)
-    return Question(
-        cluster=home,
-        end=end,
-        window=max(window, end - alert.starts_at + window / 2),
-        trigger=RcaTrigger(
-            kind=TriggerKind.ALERT, id=alert.fingerprint, name=alert.alertname, at=alert.starts_at
-        ),
-        noticed=alert.starts_at,
-        component=of.name if of is not None and of.cluster == home.name else None,
-    )
+    start = min(end - window, alert.starts_at - window / 2)
+    return question_of_alert(alert, home, known, start=start, end=end)
 
 
 async def _alert(context: Context, named: str, cluster: "Cluster | None") -> Alert:

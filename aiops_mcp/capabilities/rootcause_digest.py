@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiops_mcp.capabilities.rootcause import RootCauseQuery
 
 ROOM = 1_900
+"""Bytes of rows: about 550 tokens."""
 LEAST = 2
 MOST_FOR = 3
 MOST_TEXT = 260

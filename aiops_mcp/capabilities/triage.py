@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aiops_mcp.capabilities.analysis import analysis
+from aiops_mcp.capabilities.analysis import analysis, sources_of
 from aiops_mcp.capabilities.digesting import Cursor
 from aiops_mcp.capabilities.triage_digest import digest_triage
 from aiops_mcp.context import Context
@@ -26,19 +26,10 @@ async def triage(context: Context, request: TriageQuery) -> Triage:
 
     Start here: alerts, objects, GPUs, network functions and clusters, joined into problems.
     """
-    from aiops_mcp.fleet.triage import Sources, triage_fleet
+    from aiops_mcp.fleet.triage import triage_fleet
 
-    sources = Sources(
-        fleet=context.fleet,
-        alerts=context.alerts,
-        objects=context.objects,
-        gpu_health=context.gpu_health,
-        cnf=context.cnf,
-        settings=context.settings,
-        clock=context.clock,
-    )
     return await triage_fleet(
-        sources,
+        sources_of(context),
         selection=request.clusters,
         principal=context.principal,
         progress=context.call.progress,

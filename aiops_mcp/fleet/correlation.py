@@ -83,7 +83,7 @@ async def correlate_fleet(
     collecting = Collecting(sources, chosen, principal, span, since, asked.until)
     await collecting.all(progress)
     got = collecting.got
-    if chosen.asked and not got.coverages and got.first_error is not None:
+    if got.first_error is not None and not got.coverages:
         raise got.first_error
     named = await _queried(sources, asked, span, principal, got)
     await collecting.logs(_places(got, asked, since), progress)

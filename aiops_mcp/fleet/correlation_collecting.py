@@ -19,11 +19,13 @@ from aiops_mcp.fleet.change_workloads import Window
 from aiops_mcp.fleet.changes import ChangeSearch
 from aiops_mcp.fleet.correlation_series import ClusterSeen, read_cluster
 from aiops_mcp.fleet.fleet import Fleet
+from aiops_mcp.fleet.log_folding import NAMESPACE
 from aiops_mcp.fleet.log_patterns import PatternSearch, find_patterns
 from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.object_event_list import EventSearch
 from aiops_mcp.fleet.objects import FleetObjects
+from aiops_mcp.fleet.patience import in_time
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.series_grid import Span
 from aiops_mcp.fleet.vital_signs import signs_of
@@ -93,6 +95,7 @@ class Collecting:
         self._span = span
         self._since = since
         self._until = until
+        self._steps = 1
         self.got = Collected()
 
     async def all(self, progress: Progress) -> None:
@@ -105,13 +108,13 @@ class Collecting:
             parts["events"] = self._events
         else:
             self.got.notes.append("events: API servers keep them for an hour, and this is older")
-        done = 0
+        done, self._steps = 0, len(parts) + 1
 
         async def one(name: str, part: Callable[[], Awaitable[Coverage]]) -> None:
             nonlocal done
             await self._tried(name, part, SOURCE_SECONDS)
             done += 1
-            await progress(done, len(parts) + 1, f"{name} read")
+            await progress(done, self._steps, f"{name} read")
 
         if self._names:
             await asyncio.gather(*(one(name, part) for name, part in parts.items()))
@@ -120,14 +123,10 @@ class Collecting:
         self, name: str, part: Callable[[], Awaitable[Coverage]], seconds: float
     ) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                coverage = await part()
+            coverage = await in_time(name, seconds, part())
         except AiopsError as error:
             self.got.notes.append(f"{name}: not known, {error.message}")
             self.got.first_error = self.got.first_error or error
-            return
-        except TimeoutError:
-            self.got.notes.append(f"{name}: not known, late ({seconds:g} s)")
             return
         self.got.looked_at.append(name)
         self.got.coverages.append(coverage)
@@ -189,8 +188,9 @@ class Collecting:
         spaces = Counter[str]()
         clusters = Counter[str]()
         for (cluster, space), count in places.items():
-            spaces[space] += count
-            clusters[cluster] += count
+            if NAMESPACE.fullmatch(space):  # else a label's words would become a part of the query
+                spaces[space] += count
+                clusters[cluster] += count
         names = [name for name, _ in spaces.most_common(MOST_NAMESPACES)]
         if not names:
             self.got.notes.append("log patterns: nothing was seen in any namespace to look into")
@@ -217,4 +217,4 @@ class Collecting:
             return found.coverage
 
         await self._tried("log patterns", part, LOG_SECONDS)
-        await progress(1, 1, "log patterns read")
+        await progress(self._steps, self._steps, "log patterns read")

@@ -16,7 +16,9 @@ from aiops_mcp.models.logs import LogEntry
 _MOST_OPEN = 8000
 """Kinds that are held before those whose templates have become one are joined."""
 
-_NAMESPACE = ("namespace", "kubernetes_namespace_name", "k8s_namespace_name", "service_namespace")
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""A Kubernetes namespace's name, an RFC 1123 label."""
+_NAMESPACES = ("namespace", "kubernetes_namespace_name", "k8s_namespace_name", "service_namespace")
 _WORKLOAD = (
     "app",
     "service_name",
@@ -143,17 +145,27 @@ def short_line(text: str, most: int) -> str:
 
 def place_of(stream: Mapping[str, str]) -> str:
     """``namespace/workload`` of a stream, or its node: what replicas of one workload share."""
-    namespace, workload = _first(stream, _NAMESPACE), _first(stream, _WORKLOAD)
+    namespace, workload = namespace_of(stream), _first(stream, _WORKLOAD)
     if not workload:
         workload = _POD_HASH.sub("", pod_of(stream))
     parts = [part for part in (namespace, workload) if part]
-    return "/".join(parts) or _first(stream, _NODE)
+    return "/".join(parts) or node_of(stream)
 
 
 def exact_place(stream: Mapping[str, str]) -> str:
     """``namespace/pod`` of a stream, or its place where no pod is told."""
-    namespace, pod = _first(stream, _NAMESPACE), pod_of(stream)
+    namespace, pod = namespace_of(stream), pod_of(stream)
     return f"{namespace}/{pod}" if namespace and pod else pod or place_of(stream)
+
+
+def namespace_of(stream: Mapping[str, str]) -> str:
+    """The namespace; empty where the stream does not tell."""
+    return _first(stream, _NAMESPACES)
+
+
+def node_of(stream: Mapping[str, str]) -> str:
+    """The node's name or address; empty where the stream does not tell."""
+    return _first(stream, _NODE)
 
 
 def pod_of(stream: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ ranking of ``analysis``, and what comes of that. Knows no operation.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -93,11 +93,10 @@ async def find_root_cause(
     collecting = Collecting(sources.triage, question, principal)
     await collecting.all(progress)
     got, clock = collecting.got, sources.triage.clock
-    if not got.looked_at:
+    if got.first_error is not None and not got.looked_at:
         if isinstance(got.first_error, ClusterUnreachable):
             return _away(question, got, clock())
-        if got.first_error is not None:
-            raise got.first_error
+        raise got.first_error
     case = await asyncio.to_thread(_case, question, got)
     if case.reason:
         return _answer(case, clock(), Ranking((), case.reason), case.measured, ())
@@ -122,7 +121,7 @@ def _case(question: Question, got: Collected) -> _Case:
         *edges_of_sightings(sightings, names, cluster),
         *edges_to_names(got.topology.edges, {one.component for one in measured}),
     )
-    question, reason = _with_notice(question, measured, sightings, names)
+    question, reason = _with_notice(question, measured, sightings, got)
     troubled = {one.component for one in measured if one.findings}
     troubled |= {name for one in sightings for name in components_of(one, names)}
     if not reason and question.component and not _reached(question.component, edges) & troubled:
@@ -185,9 +184,10 @@ def _with_notice(
     question: Question,
     measured: Sequence[Measured],
     sightings: Sequence[Sighting],
-    names: Names,
+    got: Collected,
 ) -> tuple[Question, str]:
     """The question with the moment of notice, where anything was noticed; why nothing was."""
+    names = got.topology.names
     if question.anomaly is not None:
         found = next(
             (
@@ -219,9 +219,17 @@ def _with_notice(
         # All of it is older than the window, or has no beginning.
         at = max([b for b in begins if b <= until], default=since)
     if at is None:
-        return question, f"none of {len(measured)} series is otherwise than usual, no alert fires"
+        return question, why_quiet(got.looked_at, len(measured))
     noticed = datetime.fromtimestamp(at, UTC)
     return replace(question, noticed=noticed, component=names.of(own) if own else None), ""
+
+
+def why_quiet(looked_at: Collection[str], series: int) -> str:
+    """Why there is nothing to rank: that all is well is said only of what was read."""
+    alerts = "no alert fires" if "alerts" in looked_at else "alerts were not read"
+    if "series" not in looked_at:
+        return f"it cannot be told, since the series could not be read; {alerts}"
+    return f"none of {series} series is otherwise than usual, {alerts}"
 
 
 def _reached(component: str, edges: Sequence[Edge]) -> set[str]:

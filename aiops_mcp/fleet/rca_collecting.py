@@ -5,7 +5,7 @@ could be had. Bounded by the contract: an hour before, and a baseline beyond it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -14,19 +14,22 @@ from aiops_mcp.errors import AiopsError, ClusterUnreachable
 from aiops_mcp.fleet.access import Access
 from aiops_mcp.fleet.change_workloads import Window
 from aiops_mcp.fleet.changes import ChangeSearch
+from aiops_mcp.fleet.components import component_of_alert
 from aiops_mcp.fleet.logs import FleetLogs
+from aiops_mcp.fleet.patience import in_time
 from aiops_mcp.fleet.rca_names import Names
 from aiops_mcp.fleet.rca_signals import Measured, MeasuredCluster, read_measured
 from aiops_mcp.fleet.rca_topology import Topology, read_topology
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.series_grid import Span
 from aiops_mcp.fleet.traces import FleetTraces
-from aiops_mcp.fleet.triage import Seen, Sources, reason_of, see
+from aiops_mcp.fleet.triage import Seen, Sources, see
 from aiops_mcp.fleet.vital_signs import vital_signs
+from aiops_mcp.models.alerts import Alert
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.findings import Change
 from aiops_mcp.models.principal import Principal
-from aiops_mcp.models.rootcause import RcaTrigger
+from aiops_mcp.models.rootcause import RcaTrigger, TriggerKind
 from aiops_mcp.operation import Progress
 
 BASELINE_SECONDS: Final = 5 * 3600.0
@@ -68,6 +71,23 @@ class Question:
     most: int = 5
 
 
+def question_of_alert(
+    alert: Alert, cluster: Cluster, known: Collection[str], *, start: datetime, end: datetime
+) -> Question:
+    """What caused an alert of a cluster; ``known`` are the names of all clusters."""
+    of = component_of_alert(alert, known)
+    return Question(
+        cluster=cluster,
+        end=end,
+        window=end - start,
+        trigger=RcaTrigger(
+            kind=TriggerKind.ALERT, id=alert.fingerprint, name=alert.alertname, at=alert.starts_at
+        ),
+        noticed=alert.starts_at,
+        component=of.name if of is not None and of.cluster == cluster.name else None,
+    )
+
+
 @dataclass(slots=True)
 class Collected:
     """What was had so far; ``missing`` says what was not, and why."""
@@ -104,12 +124,10 @@ class Collecting:
         async def one(name: str, part: Callable[[], Awaitable[None]]) -> None:
             nonlocal done
             try:
-                async with asyncio.timeout(COLLECT_SECONDS):
-                    await part()
-            except (AiopsError, TimeoutError) as error:
-                self.got.missing.append(f"{name}: {reason_of(error)}")
-                if isinstance(error, AiopsError):
-                    self.got.first_error = error
+                await in_time(name, COLLECT_SECONDS, part())
+            except AiopsError as error:
+                self.got.missing.append(f"{name}: {error.message}")
+                self.got.first_error = error
             done += 1
             await progress(done, STEPS, f"{name} read")
 
@@ -178,9 +196,8 @@ class Collecting:
             elif failed is not None:
                 self.got.missing.append(f"{name}: {failed}")
         for name, error in seen.errors.items():
-            self.got.missing.append(f"{name}: {reason_of(error)}")
-            if isinstance(error, AiopsError):
-                self.got.first_error = error
+            self.got.missing.append(f"{name}: {error.message}")
+            self.got.first_error = error
 
     async def _changes(self) -> None:
         question = self._question

@@ -117,7 +117,6 @@ async def read_measured(
 
 
 def _measured(access: Access, sign: VitalSign, grid: SeriesGrid) -> Iterable[Measured]:
-
     place = Place(
         access.cluster.id,
         access.cluster.name,

@@ -5,7 +5,7 @@ noise costs no more than a quiet one's. A store that fails or is not there is na
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,9 +15,12 @@ from aiops_mcp.analysis.evidence_logs import LogLine, evidence_of_logs
 from aiops_mcp.analysis.rootcause_problem import Evidence
 from aiops_mcp.analysis.traces_assembly import AssembledTrace
 from aiops_mcp.errors import AiopsError
+from aiops_mcp.fleet.log_folding import namespace_of, node_of, pod_of
 from aiops_mcp.fleet.logs import FleetLogs, LogRange
+from aiops_mcp.fleet.patience import in_time
 from aiops_mcp.fleet.rca_names import Names
 from aiops_mcp.fleet.traces import FleetTraces
+from aiops_mcp.logql.tokens import quote
 from aiops_mcp.models.logs import LogEntry
 from aiops_mcp.models.nanoseconds import to_ns
 from aiops_mcp.models.principal import Principal
@@ -33,10 +36,6 @@ MOST_TRACES: Final = 40
 """Of each side."""
 MOST_SPACES: Final = 3
 AT_ONCE_SECONDS: Final = 25.0
-
-_PODS: Final = ("pod", "kubernetes_pod_name", "k8s_pod_name")
-_SPACES: Final = ("namespace", "kubernetes_namespace_name", "k8s_namespace_name")
-_NODES: Final = ("node_name", "kubernetes_host", "k8s_node_name", "node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +82,9 @@ async def read_spoken(
 
 async def _kept(name: str, reading: Awaitable[list[Evidence]]) -> Spoken:
     try:
-        async with asyncio.timeout(AT_ONCE_SECONDS):
-            return Spoken(tuple(await reading), (name,))
+        return Spoken(tuple(await in_time(name, AT_ONCE_SECONDS, reading)), (name,))
     except AiopsError as error:
         return Spoken(missing=(f"{name}: {error.message}",))
-    except TimeoutError:
-        return Spoken(missing=(f"{name}: late ({AT_ONCE_SECONDS:g} s)",))
 
 
 # --- logs ----------------------------------------------------------------------------------------
@@ -104,7 +100,7 @@ async def _of_logs(logs: FleetLogs, around: Around, principal: Principal) -> lis
     async def read(space: str, start: float, end: float) -> None:
         nonlocal told, failure
         within = LogRange(_ns(start), _ns(end), limit=MOST_LINES)
-        query = f'{{namespace="{space}"}}'
+        query = f"{{namespace={quote(space)}}}"
         try:
             answer = await logs.query(
                 query, selection=(around.cluster,), principal=principal, within=within
@@ -131,14 +127,9 @@ def _parts(side: tuple[float, float]) -> list[tuple[float, float]]:
 
 
 def _line(entry: LogEntry, names: Names) -> LogLine:
-    pod = _first(entry, _PODS)
-    space = _first(entry, _SPACES)
-    component = names.workload(space, pod, _first(entry, _NODES)) if pod else space
+    pod, space = pod_of(entry.stream), namespace_of(entry.stream)
+    component = names.workload(space, pod, node_of(entry.stream)) if pod else space
     return LogLine(int(entry.timestamp) / 1e9, component, entry.message)
-
-
-def _first(entry: LogEntry, labels: Sequence[str]) -> str:
-    return next((found for name in labels if (found := entry.stream.get(name))), "")
 
 
 def _ns(seconds: float) -> int:

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from aiops_mcp.errors import AiopsError
-from aiops_mcp.fleet.components import component_of_alert
 from aiops_mcp.models.alerts import Alert, AlertSeverity
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.models.reports import TimeRange
-from aiops_mcp.models.rootcause import RCAResult, RcaTrigger, TriggerKind
+from aiops_mcp.models.rootcause import RCAResult
 
 if TYPE_CHECKING:
     from aiops_mcp.fleet.rca_collecting import Question, RcaSources
@@ -44,21 +43,11 @@ def question_of(
     alert: Alert, cluster: Cluster, known: Sequence[str], period: TimeRange, now: datetime
 ) -> "Question":
     """What is asked about an alert within the period of a report."""
-    from aiops_mcp.fleet.rca_collecting import Question
+    from aiops_mcp.fleet.rca_collecting import question_of_alert
 
     end = min(now, period.end, alert.starts_at + LONGEST)
     start = min(max(period.start, end - LONGEST), alert.starts_at - BEFORE)
-    of = component_of_alert(alert, list(known))
-    return Question(
-        cluster=cluster,
-        end=end,
-        window=end - start,
-        trigger=RcaTrigger(
-            kind=TriggerKind.ALERT, id=alert.fingerprint, name=alert.alertname, at=alert.starts_at
-        ),
-        noticed=alert.starts_at,
-        component=of.name if of is not None and of.cluster == cluster.name else None,
-    )
+    return question_of_alert(alert, cluster, known, start=start, end=end)
 
 
 async def find_causes(

@@ -21,6 +21,7 @@ from aiops_mcp.fleet.gpu_health import FleetGpuHealth
 from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.objects import FleetObjects
+from aiops_mcp.fleet.patience import in_time
 from aiops_mcp.fleet.report_causes import find_causes, question_of, worst_alerts
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.traces import FleetTraces
@@ -125,12 +126,9 @@ class _Gathering:
         async def one(name: str, ask: Callable[[], Awaitable[None]]) -> None:
             nonlocal done
             try:
-                async with asyncio.timeout(PART_SECONDS):
-                    await ask()
+                await in_time(name, PART_SECONDS, ask())
             except AiopsError as error:
                 self.found.lacks(name, error.message)
-            except TimeoutError:
-                self.found.lacks(name, f"no answer within {PART_SECONDS:g} s")
             done += 1
             await progress(done, total, name)
 

@@ -20,6 +20,7 @@ from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu_health import FleetGpuHealth
 from aiops_mcp.fleet.objects import FleetObjects
+from aiops_mcp.fleet.patience import in_time
 from aiops_mcp.fleet.selection import Selection
 from aiops_mcp.fleet.triage_problems import CHANGED_BEFORE, TOGETHER, problems_of
 from aiops_mcp.fleet.triage_symptoms import (
@@ -70,9 +71,7 @@ class Seen:
     changes: tuple[Change, ...] = ()
     left_out: Counter[str] = field(default_factory=Counter[str])
     coverages: dict[str, Coverage] = field(default_factory=dict[str, Coverage])
-    errors: dict[str, AiopsError | TimeoutError] = field(
-        default_factory=dict[str, AiopsError | TimeoutError]
-    )
+    errors: dict[str, AiopsError] = field(default_factory=dict[str, AiopsError])
     notes: list[str] = field(default_factory=list[str])
 
 
@@ -98,7 +97,7 @@ async def triage_fleet(
         # That nobody can be reached is an answer here: clusters that are away are problems.
         other = [one for one in seen.errors.values() if not isinstance(one, ClusterUnreachable)]
         if other:
-            raise next((one for one in other if isinstance(one, AiopsError)), other[0])
+            raise other[0]
     coverage = look.coverage()
     silent = {failure.cluster_name for failure in coverage.failures}
     clusters = list(of_clusters(chosen.all, silent))
@@ -127,11 +126,6 @@ async def see(
     look = _Look(sources, chosen, principal, sources.clock())
     await look.all(progress)
     return look.seen
-
-
-def reason_of(error: AiopsError | TimeoutError) -> str:
-    """Why a source is not known, in a few words."""
-    return error.message if isinstance(error, AiopsError) else f"late ({SOURCE_SECONDS:g} s)"
 
 
 class _Look:
@@ -168,11 +162,10 @@ class _Look:
         async def one(name: str, part: Callable[[], Awaitable[Coverage]]) -> None:
             nonlocal done
             try:
-                async with asyncio.timeout(SOURCE_SECONDS):
-                    self.seen.coverages[name] = await part()
+                self.seen.coverages[name] = await in_time(name, SOURCE_SECONDS, part())
             except NotFound:
                 pass  # there is nothing of the kind
-            except (AiopsError, TimeoutError) as error:
+            except AiopsError as error:
                 self.seen.errors[name] = error
             done += 1
             await progress(done, len(parts), f"{done} of {len(parts)} sources")
@@ -279,9 +272,7 @@ class _Look:
 
     def notes(self) -> list[str]:
         """What of single clusters, and which whole sources, could not be had."""
-        notes = [
-            f"{name}: not known, {reason_of(error)}" for name, error in self.seen.errors.items()
-        ]
+        notes = [f"{name}: not known, {error.message}" for name, error in self.seen.errors.items()]
         gone = {failure.cluster_name for failure in self.coverage().failures}
         for name, coverage in sorted(self.seen.coverages.items()):
             missing = [

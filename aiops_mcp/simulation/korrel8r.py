@@ -254,9 +254,6 @@ def korrel8r_app(app: Callable[[str], ASGIApp], token: str) -> Starlette:
         return answer
 
     routes = [
-        Route(f"{BASE}/domains", answered(_domains)),
-        Route(f"{BASE}/domain/{{name}}/classes", answered(_classes)),
-        Route(f"{BASE}/graphs/goals", answered(_goals), methods=["POST"]),
         *(
             Route(f"{BASE}/graphs/{spelling}", answered(_neighbours), methods=["POST"])
             for spelling in ("neighbors", "neighbours")
@@ -265,30 +262,9 @@ def korrel8r_app(app: Callable[[str], ASGIApp], token: str) -> Starlette:
     return Starlette(routes=routes)
 
 
-async def _domains(_: Request, stores: Stores) -> Any:
-    del stores
-    return [{"name": name} for name in CLASSES]
-
-
-async def _classes(request: Request, stores: Stores) -> Any:
-    del stores
-    name = str(request.path_params["name"])
-    if name not in CLASSES:
-        raise BadQuery(f"domain not found: {name}")
-    return list(CLASSES[name])
-
-
 async def _neighbours(request: Request, stores: Stores) -> Any:
     body = await _body(request)
     return (await walk(stores, _starts(body), int(body.get("depth") or 0))).json()
-
-
-async def _goals(request: Request, stores: Stores) -> Any:
-    body = await _body(request)
-    goals = [str(one) for one in body.get("goals") or ()]
-    graph = (await walk(stores, _starts(body), _MOST_DEPTH)).json()
-    kept = {one.class_name for one in _starts(body)} | set(goals)
-    return graph | {"nodes": [one for one in graph["nodes"] or () if one["class"] in kept] or None}
 
 
 async def _body(request: Request) -> Json:

@@ -158,7 +158,6 @@ def test_where_to_begin():
 
 
 async def test_the_simulated_one_leads_from_an_alert_to_its_pods_and_their_events(simulated):
-    assert await simulated.domains() == ("alert", "k8s", "metric")
     start = query_text(Domain.ALERT, "alert", {"alertname": "KubePodCrashLooping"})
     found = await simulated.neighbours([start], depth=2)
     nodes = {node.class_name: node for node in found.nodes}
@@ -169,14 +168,6 @@ async def test_the_simulated_one_leads_from_an_alert_to_its_pods_and_their_event
     assert nodes["k8s:Event"].count >= 1
     assert nodes["metric:metric"].count > 5
     assert ("alert:alert", "k8s:Pod") in {(edge.start, edge.goal) for edge in found.edges}
-
-
-async def test_the_simulated_one_finds_ways_to_a_goal(simulated):
-    start = query_text(
-        Domain.K8S, "Deployment.apps", {"namespace": "shop", "name": "recommendation"}
-    )
-    found = await simulated.goals([start], ["alert:alert"])
-    assert {node.class_name for node in found.nodes} == {"k8s:Deployment.apps", "alert:alert"}
 
 
 async def test_the_simulated_one_refuses_as_the_real_one(simulated):
@@ -193,5 +184,5 @@ async def test_without_the_token_it_tells_nothing():
     assert transport is not None
     client = client_of(transport, "another")
     with pytest.raises(BackendUnauthorized):
-        await client.domains()
+        await client.neighbours(['k8s:Node:{"name":"x"}'])
     assert SimulatedFleet(world).transport("https://korrel8r.prod-virginia.sim.invalid") is None

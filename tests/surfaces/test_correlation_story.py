@@ -1,49 +1,20 @@
 """Incidents of the simulated fleet, told by what belongs together; and quiet where all is well."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from aiops_mcp.app import App, open_app
+from aiops_mcp.app import App
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.models.registration import ClusterChanges
-from aiops_mcp.settings import Settings
-from aiops_mcp.simulation.fleet import SimulatedFleet
-from aiops_mcp.simulation.incident import read_incidents, start_incidents
-from aiops_mcp.simulation.world import World
 from aiops_mcp.surfaces.guard import BYTES_PER_TOKEN, guard
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MOST_TOKENS = 900
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-async def fleet_in(tmp_path) -> AsyncIterator[Any]:
-    opened = []
-
-    async def make(*incidents: str, clusters: tuple[str, ...]) -> App:
-        started = start_incidents(incidents, read_incidents(None), now=NOW.timestamp())
-        simulated = SimulatedFleet(World(1, started, NOW.timestamp))
-        settings = Settings(_env_file=None, home=tmp_path, cache_bytes=0)
-        context = open_app(
-            settings, watch=False, clock=lambda: NOW, transport_for=simulated.transport
-        )
-        app = await context.__aenter__()
-        opened.append(context)
-        for new, credentials in simulated.registrations():
-            if new.name in clusters:
-                await app.context.registry.register(new, credentials)
-        await app.check_stale_clusters()
-        return app
-
-    yield make
-    for context in opened:
-        await context.__aexit__(None, None, None)
 
 
 async def ask(app: App, **arguments: Any) -> Digest:

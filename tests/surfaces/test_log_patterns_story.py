@@ -1,47 +1,19 @@
 """Incidents of the simulated fleet, told by the patterns of its log lines; quiet where all is well."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from aiops_mcp.app import App, open_app
+from aiops_mcp.app import App
 from aiops_mcp.models.digest import Digest
-from aiops_mcp.settings import Settings
-from aiops_mcp.simulation.fleet import SimulatedFleet
-from aiops_mcp.simulation.incident import read_incidents, start_incidents
-from aiops_mcp.simulation.world import World
 from aiops_mcp.surfaces.guard import BYTES_PER_TOKEN, guard
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MOST_TOKENS = 700
+BOTH = ("prod-frankfurt", "prod-virginia")
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-async def fleet_in(tmp_path) -> AsyncIterator[Any]:
-    opened = []
-
-    async def make(*incidents: str) -> App:
-        started = start_incidents(incidents, read_incidents(None), now=NOW.timestamp())
-        simulated = SimulatedFleet(World(1, started, NOW.timestamp))
-        settings = Settings(_env_file=None, home=tmp_path, cache_bytes=0)
-        context = open_app(
-            settings, watch=False, clock=lambda: NOW, transport_for=simulated.transport
-        )
-        app = await context.__aenter__()
-        opened.append(context)
-        for new, credentials in simulated.registrations():
-            if new.name in ("prod-frankfurt", "prod-virginia"):
-                await app.context.registry.register(new, credentials)
-        await app.check_stale_clusters()
-        return app
-
-    yield make
-    for context in opened:
-        await context.__aexit__(None, None, None)
 
 
 async def ask(app: App, query: str, **more: Any) -> Digest:
@@ -51,7 +23,7 @@ async def ask(app: App, query: str, **more: Any) -> Digest:
 
 
 async def test_a_service_that_runs_out_of_memory(fleet_in) -> None:
-    app = await fleet_in("oom-loop")
+    app = await fleet_in("oom-loop", clusters=BOTH)
     made = await ask(app, '{namespace="shop"} |= "upstream failed"')
     row = dict(zip(made.columns, made.rows[0], strict=True))
     assert row["level"] == "ERROR"
@@ -64,7 +36,7 @@ async def test_a_service_that_runs_out_of_memory(fleet_in) -> None:
 
 
 async def test_a_healthy_hour_has_nothing_new(fleet_in) -> None:
-    app = await fleet_in()
+    app = await fleet_in(clusters=BOTH)
     made = await ask(app, '{namespace="shop", app="cart"}', window="30m")
     assert "(0 errors): none changed." in made.headline
     assert len(made.rows) >= 3
