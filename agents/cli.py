@@ -16,6 +16,7 @@ import typer
 from agents.options import Limit, Names
 from agents.output import EXIT_INTERRUPTED, Output
 from aiops_mcp.errors import AiopsError, InputError
+from aiops_mcp.garbage import look_seldom
 
 if TYPE_CHECKING:
     from typer.models import CommandInfo, TyperInfo
@@ -332,6 +333,7 @@ def register() -> None:
 
 def main() -> None:
     """The entry point of the `aiops` command."""
+    look_seldom()
     register()
     # A closed pipe (| head) is the reader's choice, not an error.
     try:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiops_mcp.errors import AiopsError, InputError
+from aiops_mcp.garbage import look_seldom
 
 CLIENTS = ("claude-code", "claude-desktop", "cursor", "goose", "vscode")
 
@@ -83,6 +84,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (0 ended well, 1 failed, 2 bad usage)."""
+    look_seldom()
     arguments = _parser().parse_args(argv)
     if arguments.version:
         from aiops_mcp import __version__

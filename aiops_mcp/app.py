@@ -5,7 +5,6 @@ How it is served (stdio, HTTP) is in ``serving.py``.
 """
 
 import asyncio
-import gc
 import os
 import socket
 import time
@@ -45,6 +44,7 @@ from aiops_mcp.fleet.vault import DatabaseVault, Vault
 from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
 from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
 from aiops_mcp.fleet.watcher import Watcher
+from aiops_mcp.garbage import leave_what_is_loaded
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
@@ -314,24 +314,13 @@ async def open_app(
         invoke, handles = Invoker(context), HandleTable(database, clock)
         app = App(settings, database, bus, hub, context, invoke, handles)
         if watch:
-            _calm_the_collector()
+            leave_what_is_loaded()
             if simulated:
                 # Whoever tries the demo asks at once, before the watcher has been around.
                 await app.check_stale_clusters()
             leases = Leases(LeaseTable(database), holder, clock)
             stack.push_async_callback(_cancel, start_background(context, bus, leases))
         yield app
-
-
-def _calm_the_collector() -> None:
-    """Look for cycles less often, and never among what was loaded at start.
-
-    Answers are many small objects without cycles; at Python's defaults the collector walks the
-    whole heap for them again and again, and takes most of the time of a large range answer.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _bus(settings: Settings) -> LiveBus:

@@ -277,7 +277,12 @@ async def _truth(app: App) -> dict[str, Any]:
         "namespaces": tuple(name for _, name in namespaces[:5]),
         "shifted": "ml-",
         "since": app.context.clock().timestamp() - 3600 * HOT_HOURS,
-        "alerts": {alert.alertname for alert in found.alerts if not alert.is_suppressed},
+        "alerts": {
+            alert.alertname
+            for alert in found.alerts
+            if not alert.is_suppressed
+            and alert.alertname not in app.context.settings.dead_mans_switches
+        },
     }
 
 

@@ -125,16 +125,14 @@ def plain():
 
 
 def serve(kind: str, port: int, rate: float) -> None:
-    import gc
-
     import uvicorn
 
+    from aiops_mcp.garbage import leave_what_is_loaded
     from aiops_mcp.surfaces.stream_server import StreamProtocol
 
     application, publish = {"ours": ours, "plain": plain}[kind]()
     extra = {"ws": StreamProtocol} if kind == "ours" else {}
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    leave_what_is_loaded()
 
     async def main() -> None:
         config = uvicorn.Config(

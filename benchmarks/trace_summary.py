@@ -24,6 +24,7 @@ from aiops_mcp.analysis.traces_compare import compare
 from aiops_mcp.analysis.traces_summary import summarise
 from aiops_mcp.backends.otlp import parse_resource_spans
 from aiops_mcp.fleet.trace_answer import span_entities
+from aiops_mcp.garbage import look_seldom
 
 SPANS = 5_000
 LIMIT_MS = 50.0
@@ -99,8 +100,7 @@ def best_ms(work: Callable[[], object], rounds: int) -> float:
 
 
 def measure(*, quick: bool) -> list[Figure]:
-    # As rarely as in a server that holds many answers.
-    gc.set_threshold(50_000, 50, 100)
+    look_seldom()  # as a server does
     rounds = 5 if quick else 15
     raw = raw_trace(SPANS)
     blob = orjson.dumps(raw)
