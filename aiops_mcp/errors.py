@@ -8,16 +8,20 @@
     │   ├── InvalidLogql             400
     │   ├── InvalidSubscription      400
     │   ├── QueryTooExpensive        VALIDATION_FAILED 422
-    │   └── BodyTooLarge             VALIDATION_FAILED 413
+    │   ├── BodyTooLarge             VALIDATION_FAILED 413
+    │   ├── Conflict                 VALIDATION_FAILED 409
+    │   └── ContextTooLarge          400
     ├── AccessError
     │   ├── AuthFailed  AuthExpired  401
-    │   └── PermissionDenied         403
+    │   └── PermissionDenied  PersonaReadonly  403
     ├── NotFound
     │   ├── ClusterNotFound  CredentialsNotFound  AlertNotFound  ReportNotFound …  404
     │   └── ResourceNotFound         VALIDATION_FAILED 404
     ├── ClusterAlreadyExists         409
+    ├── SessionExpired               410
     ├── RateLimited                  429
     ├── DiscoveryFailed  ToolExecutionFailed  AnomalyDetectionFailed  StorageFailed  500
+    ├── ModelNotAvailable            503 (retryable)
     └── BackendError                 what a cluster's backend did to us
         ├── ClusterUnreachable       503 (retryable)
         ├── CircuitOpen              CLUSTER_UNREACHABLE 503
@@ -116,6 +120,19 @@ class BodyTooLarge(InputError):
     status = 413
 
 
+class Conflict(InputError):
+    """It cannot be done now: a name is taken, or another change or answer came first."""
+
+    status = 409
+
+
+class ContextTooLarge(InputError):
+    """More text than the model's context, or the session, can hold."""
+
+    code = "CONTEXT_TOO_LARGE"
+    status = 400
+
+
 # --- who is asking --------------------------------------------------------------------------
 
 
@@ -135,6 +152,12 @@ class AuthExpired(AccessError):
 
 class PermissionDenied(AccessError):
     code = "PERMISSION_DENIED"
+
+
+class PersonaReadonly(AccessError):
+    """A built-in persona, or one of the personas' folder: its file is changed, not the API's."""
+
+    code = "PERSONA_READONLY"
 
 
 # --- what is not there, or already is -------------------------------------------------------
@@ -174,6 +197,25 @@ class NoGpuNodes(NotFound):
     code = "NO_GPU_NODES"
 
 
+class SessionNotFound(NotFound):
+    code = "SESSION_NOT_FOUND"
+
+
+class PersonaNotFound(NotFound):
+    code = "PERSONA_NOT_FOUND"
+
+
+class IncidentNotFound(NotFound):
+    code = "INCIDENT_NOT_FOUND"
+
+
+class SessionExpired(AiopsError):
+    """A chat session whose time is over."""
+
+    code = "SESSION_EXPIRED"
+    status = 410
+
+
 class ClusterAlreadyExists(AiopsError):
     code = "CLUSTER_ALREADY_EXISTS"
     status = 409
@@ -204,6 +246,14 @@ class ToolExecutionFailed(AiopsError):
 
 class AnomalyDetectionFailed(AiopsError):
     code = "ANOMALY_DETECTION_FAILED"
+
+
+class ModelNotAvailable(AiopsError):
+    """No language model answers: none is set, or all of them are away."""
+
+    code = "MODEL_NOT_AVAILABLE"
+    status = 503
+    retryable = True
 
 
 class StorageFailed(AiopsError):

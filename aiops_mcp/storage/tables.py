@@ -229,6 +229,101 @@ reports = Table(
 )
 """``slot`` names the turn of a schedule that a report was made for: one turn makes one report."""
 
+personas = Table(
+    "personas",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("persona", JSON, nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+"""Custom personas; the built-in ones are files."""
+
+chat_sessions = Table(
+    "chat_sessions",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("user_id", String(255), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("is_titled", Boolean, nullable=False),
+    Column("persona_id", String(32), nullable=False),
+    Column("cluster_context", JSON, nullable=False),
+    Column("time_scope", JSON, nullable=False),
+    Column("model", String(255)),
+    Column("message_count", Integer, nullable=False),
+    Column("tokens_used", BigInteger, nullable=False),
+    Column("parent_session_id", Uuid()),
+    Column("parent_message_id", Uuid()),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("chat_sessions_by_user", "user_id", "updated_at"),
+    Index("chat_sessions_by_expiry", "expires_at"),
+)
+"""``is_titled``: the title was set by a person, and stays."""
+
+chat_messages = Table(
+    "chat_messages",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column(
+        "session_id", Uuid(), ForeignKey("chat_sessions.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("position", Integer, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("persona_id", String(32)),
+    Column("tool_calls", JSON, nullable=False),
+    Column("tool_results", JSON, nullable=False),
+    Column("answer", JSON),
+    Column("error_code", String(64)),
+    Column("model", String(255)),
+    Column("tokens_used", BigInteger, nullable=False),
+    Column("latency_ms", Float),
+    Column("created_at", Moment, nullable=False),
+    Column("holder", String(255)),
+    Column("held_until", Moment),
+    UniqueConstraint("session_id", "position", name="chat_messages_position"),
+    Index("chat_messages_running", "state", "held_until"),
+)
+"""``holder`` is the process that makes a running answer; once ``held_until`` is past it is gone."""
+
+chat_usage = Table(
+    "chat_usage",
+    metadata,
+    Column("user_id", String(255), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("model", String(255), primary_key=True),
+    Column("answers", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+)
+"""Tokens by user, day and model; stays when sessions are deleted."""
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("key", String(255), nullable=False),
+    Column("title", String(300), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("clusters", JSON, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("resolved_at", Moment),
+    Column("investigation", String(16), nullable=False),
+    Column("incident", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Index("incidents_by_time", "started_at"),
+    Index("incidents_by_key", "key", "state"),
+)
+"""``incident`` is the whole; the columns beside it are what is searched and sorted by. ``key``
+says which trouble it is of: alerts of one key join one open incident."""
+
 leases = Table(
     "leases",
     metadata,

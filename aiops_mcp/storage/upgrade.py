@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from aiops_mcp.errors import StorageFailed
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test holds it against the files."""
 
 

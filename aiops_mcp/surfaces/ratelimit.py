@@ -105,6 +105,7 @@ class RateLimits:
         self._user = Rate("user", settings.rate_user_per_minute, 60, settings.rate_user_burst)
         self._named = {
             "query": Rate("query", settings.rate_query_per_minute, 60, settings.rate_query_burst),
+            "chat": Rate("chat", settings.rate_chat_per_minute, 60, settings.rate_chat_burst),
             "reports": Rate(
                 "reports", settings.rate_reports_per_minute, 60, settings.rate_reports_burst
             ),
