@@ -34,11 +34,13 @@ from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
 from aiops_mcp.fleet.objects import FleetObjects
+from aiops_mcp.fleet.personas import PersonaFiles, Personas
 from aiops_mcp.fleet.registry import Registry
 from aiops_mcp.fleet.reporting import fleet_reports
 from aiops_mcp.fleet.rules import FleetRules
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.spot_check import discover_unknown, spot_check, stale_clusters
+from aiops_mcp.fleet.tool_names import tools_of
 from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.fleet.vault import DatabaseVault, Vault
 from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
@@ -58,6 +60,7 @@ from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
+from aiops_mcp.storage.personas import PersonaTable
 from aiops_mcp.surfaces.guard import clean, guard_json
 from aiops_mcp.surfaces.log_tail import TailQuestion
 from aiops_mcp.surfaces.stream_hub import StreamHub
@@ -285,6 +288,7 @@ async def open_app(
             return Shards(LeaseTable(database), purpose=purpose, holder=holder, clock=clock)
 
         gpu = FleetGpu(fleet, settings, clock)
+        tools = tools_of(OPERATIONS)
         context = Context(
             registry=registry,
             fleet=fleet,
@@ -301,6 +305,9 @@ async def open_app(
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
             reports=fleet_reports(database, bus, settings, clock, clean=guard_json),
+            personas=Personas(
+                PersonaTable(database), PersonaFiles(settings.personas_folder, tools), tools, clock
+            ),
             watcher=Watcher(
                 registry, fleet.clients, settings, clock=clock, shards=replica_shards("health")
             ),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.metric_names import MetricNames
     from aiops_mcp.fleet.metrics import FleetMetrics
     from aiops_mcp.fleet.objects import FleetObjects
+    from aiops_mcp.fleet.personas import Personas
     from aiops_mcp.fleet.registry import Registry
     from aiops_mcp.fleet.reports import FleetReports
     from aiops_mcp.fleet.rules import FleetRules
@@ -64,6 +65,7 @@ class Context:
     gpu_health: "FleetGpuHealth"
     cnf: "FleetCnf"
     reports: "FleetReports"
+    personas: "Personas"
     watcher: "Watcher"
     events: "EventBus"
     streams: Streams

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from aiops_mcp import __version__
 from aiops_mcp.errors import InputError
+from aiops_mcp.fleet.personas import PersonaFiles
+from aiops_mcp.fleet.tool_names import tools_of
 from aiops_mcp.models.entity import Entity
+from aiops_mcp.models.persona import Persona
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Call, Input, Operation
 from aiops_mcp.operations import OPERATIONS
@@ -38,6 +41,10 @@ class AppSource(Protocol):
 
     async def get(self) -> "App": ...
 
+    def opened(self) -> "App | None":
+        """The application where it is open already; nothing is opened for it."""
+        ...
+
 
 class OpenApp:
     """An application that is open already."""
@@ -46,6 +53,9 @@ class OpenApp:
         self._app = app
 
     async def get(self) -> "App":
+        return self._app
+
+    def opened(self) -> "App | None":
         return self._app
 
 
@@ -76,6 +86,11 @@ class LateApp:
             self._opened = asyncio.get_running_loop().create_future()
             self._keeper = asyncio.create_task(self._keep(self._opened))
         return await asyncio.shield(self._opened)
+
+    def opened(self) -> "App | None":
+        known = self._opened
+        is_open = known is not None and known.done() and not _failed(known)
+        return known.result() if known is not None and is_open else None
 
     async def _keep(self, opened: "asyncio.Future[App]") -> None:
         try:
@@ -132,6 +147,15 @@ def mcp_server(
     async def invoke(operation: Operation, request: Input, call: Call) -> Entity:
         return await (await source.get()).invoke(operation, request, call)
 
+    files = PersonaFiles(settings.personas_folder, tools_of(OPERATIONS))
+
+    async def personas(principal: Principal) -> Sequence[Persona]:
+        """All of them, or while the application is not open those of files, which need none."""
+        app = source.opened()
+        if app is not None:
+            return await app.context.personas.list(principal)
+        return tuple((await files.by_id()).values())
+
     def completer(kind: str) -> Completer:
         async def complete(
             typed: str, others: Mapping[str, str], principal: Principal
@@ -152,6 +176,7 @@ def mcp_server(
         authenticator=authenticator,
         completers={kind: completer(kind) for kind in ("cluster", "metric", "label")},
         prompts=load_prompts(),
+        personas=personas,
     )
 
 

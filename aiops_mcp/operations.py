@@ -36,6 +36,7 @@ from aiops_mcp.capabilities.gpu import gpu
 from aiops_mcp.capabilities.kubernetes import kubernetes
 from aiops_mcp.capabilities.logs import logs
 from aiops_mcp.capabilities.metrics import metrics
+from aiops_mcp.capabilities.personas import personas
 from aiops_mcp.capabilities.reports import reports
 from aiops_mcp.capabilities.server import server
 from aiops_mcp.capabilities.traces import traces
@@ -53,6 +54,7 @@ CAPABILITIES = (
     cnf,
     analysis,
     reports,
+    personas,
     server,
 )
 

@@ -17,6 +17,7 @@ from aiops_mcp.surfaces.auth import Authenticator
 from aiops_mcp.surfaces.guard import TOKEN_BUDGET
 from aiops_mcp.surfaces.mcp_access import BearerVerifier, PrincipalOf, current_principal
 from aiops_mcp.surfaces.mcp_direct import DirectCalls
+from aiops_mcp.surfaces.mcp_personas import PersonaPrompts, PersonasOf
 from aiops_mcp.surfaces.mcp_plan import OneTimeHandles
 from aiops_mcp.surfaces.mcp_prompts import Completer, TextPrompt, completion_handler
 from aiops_mcp.surfaces.mcp_resources import (
@@ -98,6 +99,7 @@ def build_mcp_server(
     principal_of: PrincipalOf = current_principal,
     completers: Mapping[str, Completer] | None = None,
     prompts: Sequence[Prompt] = (),
+    personas: PersonasOf | None = None,
     token_budget: int = TOKEN_BUDGET,
     extra: Callable[[FleetServer], None] | None = None,
 ) -> FleetServer:
@@ -105,7 +107,8 @@ def build_mcp_server(
 
     ``authenticator`` guards HTTP (401 without a known bearer token) where it requires one; else
     the caller is the local administrator. ``completers`` are by kind: cluster, metric, label.
-    ``extra`` may add to the server; the conformance tests use it.
+    ``personas`` gives those that the caller may ask; each is a prompt too. ``extra`` may add to
+    the server; the conformance tests use it.
 
     Raises:
         InputError: settings name a toolset that does not exist.
@@ -133,6 +136,8 @@ def build_mcp_server(
             server.add_resource(OperationResource.of(operation, surroundings))
     for prompt in prompts:
         server.add_prompt(TextPrompt.of(prompt))
+    if personas is not None:
+        server.add_provider(PersonaPrompts(personas, principal_of))
     server.add_completion_handler(completion_handler(prompts, completers or {}, principal_of))
     if extra is not None:
         extra(server)
