@@ -5,6 +5,8 @@ imports an instance. Defaults are those of the contract.
 """
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.anomaly import Sensitivity
 from aiops_mcp.models.cluster import ClusterType
+
+_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 def _default_home() -> Path:
@@ -426,3 +430,17 @@ def default_kubeconfig() -> Path:
     """Where kubectl would look: the first file of ``KUBECONFIG``, else ``~/.kube/config``."""
     first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     return Path(first) if first else Path.home() / ".kube" / "config"
+
+
+def with_variables(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The text with ``${NAME}``, ``${env:NAME}`` and ``${NAME:-default}`` replaced.
+
+    Raises:
+        KeyError: a variable is not set and has no default.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name, default = found.groups()
+        return environ[name] if default is None else environ.get(name) or default
+
+    return _VARIABLE.sub(value, text)

@@ -1,6 +1,8 @@
 """Who is asking over MCP: the caller behind a bearer token, or whoever started the process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import sha256
 
 from fastmcp.server.auth import AccessToken, TokenVerifier
@@ -12,6 +14,8 @@ from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.surfaces.auth import Authenticator
 
 PrincipalOf = Callable[[], Principal]
+
+_acting: ContextVar[Principal | None] = ContextVar("acting", default=None)
 
 
 class PrincipalToken(AccessToken):
@@ -46,11 +50,27 @@ class BearerVerifier(TokenVerifier):
         )
 
 
-def current_principal() -> Principal:
-    """The caller of the request in progress: of its bearer token, else the local administrator.
+@contextmanager
+def acting_as(principal: Principal) -> Generator[None]:
+    """Let calls made in this process, in this task and those it starts, be of this caller.
 
-    Without an authenticator the server answers on stdio and loopback only, so a request without
-    a token comes from whoever started the process.
+    It stands before a token: who asks in process may itself serve a request of somebody else.
     """
+    before = _acting.set(principal)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
+def current_principal() -> Principal:
+    """The caller of the request in progress.
+
+    That is whom a call in this process is made for, else of its bearer token, else the local
+    administrator. Without an authenticator the server answers on stdio and loopback only, so a
+    request without a token comes from whoever started the process.
+    """
+    if (acting := _acting.get()) is not None:
+        return acting
     token = get_access_token()
     return token.principal if isinstance(token, PrincipalToken) else LOCAL_ADMIN

@@ -5,6 +5,7 @@ the arguments: it works once, for the one who asked, for exactly that call, and 
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,6 +19,27 @@ from aiops_mcp.models.principal import Principal
 from aiops_mcp.operation import Input, Operation
 
 HANDLE_LIFETIME = timedelta(minutes=10)
+
+TWO_STEPS = (
+    "The first call changes nothing: it answers with the plan and a "
+    "handle; the same call with apply=HANDLE does it."
+)
+"""What the description of such a tool ends with."""
+
+_NEXT_STEP = re.compile(
+    r"Nothing was changed\. To do it, repeat this call with apply=([\w-]{16,64}) \(10 minutes\)\."
+)
+
+
+def next_step(handle: str) -> str:
+    """How a plan says what to do with its handle; it begins what the digest has ``more`` of."""
+    return f"Nothing was changed. To do it, repeat this call with apply={handle} (10 minutes)."
+
+
+def handle_in(more: str) -> str | None:
+    """The handle of a plan, from how it says its next step; ``None`` where there is none."""
+    found = _NEXT_STEP.match(more)
+    return found.group(1) if found else None
 
 
 class HandleStore(Protocol):

@@ -13,6 +13,7 @@ from typing import Any
 import fastmcp
 from fastmcp import Context, FastMCP
 from fastmcp.server.dependencies import bind_request_context
+from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus
@@ -86,6 +87,11 @@ class FleetServer(FastMCP[Any]):
         """Tell clients of everything an event changed; made to listen on the event bus."""
         for uri in changed_uris(event):
             await self.resource_changed(uri, event.cluster_name)
+
+    @property
+    def in_process(self) -> Server[Any]:
+        """What an MCP client within this process connects to; see ``mcp_access.acting_as``."""
+        return self._mcp_server
 
     def close_subscriptions(self) -> None:
         """End open streams, before the server goes away."""

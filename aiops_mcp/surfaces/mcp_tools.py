@@ -21,7 +21,7 @@ from aiops_mcp.surfaces.arguments import parse_arguments
 from aiops_mcp.surfaces.guard import digest_payload, guard
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
 from aiops_mcp.surfaces.mcp_confirm import confirmed
-from aiops_mcp.surfaces.mcp_plan import OneTimeHandles
+from aiops_mcp.surfaces.mcp_plan import TWO_STEPS, OneTimeHandles, next_step
 from aiops_mcp.surfaces.mcp_schema import ANSWER_SCHEMA, input_schema, is_two_step
 
 _log = logging.getLogger(__name__)
@@ -185,15 +185,12 @@ def _permission(operation: Operation, principal_of: PrincipalOf) -> Any:
 def _described(operation: Operation, *, two_steps: bool) -> str:
     if not two_steps:
         return operation.description
-    return (
-        f"{operation.description} The first call changes nothing: it answers with the plan and a "
-        "handle; the same call with apply=HANDLE does it."
-    )
+    return f"{operation.description} {TWO_STEPS}"
 
 
 def _plan(digest: Digest, handle: str) -> Digest:
     """The plan with its handle, added after redaction, which would take it for a secret."""
-    step = f"Nothing was changed. To do it, repeat this call with apply={handle} (10 minutes)."
+    step = next_step(handle)
     return digest.model_copy(update={"more": f"{step} {digest.more}" if digest.more else step})
 
 
