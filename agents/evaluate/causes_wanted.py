@@ -3,6 +3,7 @@
 Pure. It must not know incidents.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -10,6 +11,7 @@ from agents.evaluate import dialect
 from agents.evaluate.dialect import as_list, understood
 from agents.evaluate.scenario import WantedCause
 
+_COLON = re.compile(r"^([\w.-]+):\s+")
 _KINDS = frozenset({"workload", "node", "gpu", "certificate", "clock", "network", "none"})
 _NONE = frozenset({"none", "nothing", "healthy", "null", "false", "no", "n/a", ""})
 
@@ -25,7 +27,7 @@ def cause_from(value: Any) -> WantedCause | Literal["none", "truth"] | None:
         return "none"
     if text.lower() in ("from_truth", "truth", "true"):
         return "truth"
-    return None if " " in text else _of_path(text)
+    return None if " " in _COLON.sub(":", text) else _of_path(text)
 
 
 def _of_path(text: str) -> WantedCause:
