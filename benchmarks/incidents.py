@@ -10,29 +10,24 @@ truth among the answers: 1 is first, 0 is not among them.
 
 import argparse
 import asyncio
-import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, cast
 
 from figures import Figure
 
-from aiops_mcp.app import App, open_app
+from agents.evaluate.simulated import NOW, fleet_in
+from agents.evaluate.truths import names_of, place_of
+from aiops_mcp.app import App
 from aiops_mcp.errors import AiopsError
 from aiops_mcp.models.principal import LOCAL_ADMIN
 from aiops_mcp.models.rootcause import RCAResult
 from aiops_mcp.models.triage import Triage
 from aiops_mcp.operation import Call
-from aiops_mcp.settings import Settings
-from aiops_mcp.simulation.fleet import SimulatedFleet
-from aiops_mcp.simulation.incident import Truth, read_incidents, start_incidents
-from aiops_mcp.simulation.world import World
+from aiops_mcp.simulation.incident import read_incidents
 
-NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HEALTHY = (
     *(("prod-virginia", hours) for hours in (0, 7, 15)),
     *(("prod-frankfurt", hours) for hours in (0, 7, 15)),
@@ -63,49 +58,11 @@ class Row:
         return not self.truth
 
 
-@asynccontextmanager
-async def fleet_in(incidents: Sequence[str], now: datetime = NOW) -> AsyncGenerator[App]:
-    """A running application over the simulated fleet in these incidents, at a fixed time."""
-    started = start_incidents(incidents, read_incidents(None), now=now.timestamp())
-    simulated = SimulatedFleet(World(1, started, now.timestamp))
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings(home=Path(home), cache_bytes=0)
-        async with open_app(
-            settings, watch=False, clock=lambda: now, transport_for=simulated.transport
-        ) as app:
-            for new, credentials in simulated.registrations():
-                await app.context.registry.register(new, credentials)
-            await app.check_stale_clusters()
-            yield app
-
-
 async def ask(app: App, name: str, **arguments: Any) -> object:
     """The whole answer of one operation."""
     operation = next(one for one in app.operations if one.name == name)
     request = operation.request_type.model_validate(arguments)
     return await app.invoke(operation, request, Call(LOCAL_ADMIN, "cli"))
-
-
-def names_of(truth: Truth) -> frozenset[str]:
-    """What an answer may call the component that the truth names.
-
-    A card may be told as its node, and what is between clusters as the cluster that it cuts off.
-    """
-    if truth.component == "none" or truth.name is None:
-        return frozenset()
-    names = {truth.name}
-    if truth.namespace:
-        names.add(f"{truth.namespace}/{truth.name}")
-    if truth.component == "gpu":
-        names.add(truth.name.partition("/")[0])
-    if truth.component == "network" and not truth.namespace and truth.cluster:
-        names.add(truth.cluster)
-    return frozenset(names)
-
-
-def place_of(names: frozenset[str], told: Iterable[str]) -> int:
-    """Where the first of the names stands, from 1; 0 for nowhere."""
-    return next((place for place, one in enumerate(told, 1) if one in names), 0)
 
 
 async def judge(name: str) -> Row:
