@@ -31,6 +31,7 @@ class ThinkingSplit:
         self._closing = "</think>" if begins_inside else None
         self._begins_inside = begins_inside
         self._in_answer = False
+        self._before = ""
         self._unclosed: list[str] = []
         self.stray_end = False
         """Whether a thought ended that was never opened."""
@@ -62,7 +63,7 @@ class ThinkingSplit:
         self._kept = self._kept.lstrip()
         for opening, closing in _PAIRS.items():
             if self._kept.startswith(opening):
-                self._kept = self._kept[len(opening) :].lstrip("\n")
+                self._kept = self._kept[len(opening) :]
                 self._closing = closing
                 return True
         if any(opening.startswith(self._kept) for opening in _PAIRS):
@@ -90,13 +91,14 @@ class ThinkingSplit:
             text, self._kept = self._without_stray_end()
         if text:
             pieces.append(TextPiece(text))
+            self._before = text[-1]
         return False
 
     def _without_stray_end(self) -> tuple[str, str]:
         """An end without a beginning is taken out once; what stood before was already told."""
         for closing in _CLOSINGS:
             before, found, after = self._kept.partition(closing)
-            if found and "`" not in before[-1:]:
+            if found and (before or self._before)[-1:] != "`":
                 self.stray_end = True
                 return before + after, ""
         return _sure(self._kept, _CLOSINGS)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-sys.path.insert(
-    0, str(Path(__file__).parent)
-)  # importlib mode does not, and real_servers is shared
+# importlib mode does not do it, and real_servers, scripted_model and llama_server are shared.
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(1, str(Path(__file__).parent / "agents"))
 
 import real_servers
 

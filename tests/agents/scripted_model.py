@@ -85,11 +85,12 @@ class Asked:
 class ScriptedUrl(str):
     """The base URL of a server, and what it was asked."""
 
-    __slots__ = ("answered", "left", "listings", "requests", "script")
+    __slots__ = ("answered", "asked", "left", "listings", "requests", "script")
 
     requests: list[Asked]
     listings: int
     answered: int
+    asked: asyncio.Event  # set when the first request for an answer came
     left: asyncio.Event  # set when a client goes away in the middle of an answer
     script: "Script"
 
@@ -131,7 +132,7 @@ class _Server:
         self.requests: list[Asked] = []
         self.listings = 0
         self.answered = 0
-        self.left = asyncio.Event()
+        self.asked, self.left = asyncio.Event(), asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -161,6 +162,7 @@ class _Server:
         elif path.endswith("/chat/completions"):
             asked = Asked(path, headers, json.loads(content))
             self.requests.append(asked)
+            self.asked.set()
             await self._watched(asked, reader, writer)
         else:
             _reply(writer, 404, {"detail": "Not Found"})
@@ -448,7 +450,8 @@ async def scripted_model(
     serving = _Server(script, Options(**options))
     server = await asyncio.start_server(serving.connected, host, port, limit=2**24)
     url = ScriptedUrl(f"http://{host}:{server.sockets[0].getsockname()[1]}/v1")
-    url.requests, url.left, url.script = serving.requests, serving.left, script
+    url.requests, url.script = serving.requests, script
+    url.asked, url.left = serving.asked, serving.left
     url.listings = url.answered = 0
     serving.url = url
     try:
