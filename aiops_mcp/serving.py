@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import uvicorn
@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from aiops_mcp import __version__
+from aiops_mcp.additions import Additions
 from aiops_mcp.app import App, open_app
 from aiops_mcp.errors import InputError, StorageFailed
 from aiops_mcp.mcp_host import OpenApp, mcp_server, start_logging
@@ -51,6 +52,25 @@ class HttpApplication:
     close_streams: Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running application, and what is served beside its own."""
+
+    app: App
+    additions: Additions = field(default_factory=Additions)
+
+
+Opening = Callable[[Settings], AbstractAsyncContextManager[Served]]
+"""Opens what is served, and closes it in the end."""
+
+
+@asynccontextmanager
+async def the_fleet_alone(settings: Settings) -> AsyncGenerator[Served]:
+    """The application without anything beside it. Raises as `open_app`."""
+    async with open_app(settings) as app:
+        yield Served(app)
+
+
 def _probes(app: App) -> list[Probe]:
     """What the server stands on; without its vault it still shows what it knows of the fleet."""
     nobody = UUID(int=0)
@@ -67,13 +87,15 @@ def _probes(app: App) -> list[Probe]:
     ]
 
 
-def http_application(app: App) -> HttpApplication:
+def http_application(app: App, additions: Additions | None = None) -> HttpApplication:
     """Everything HTTP as one ASGI application: /mcp, /api/v1, /docs, health and metrics.
+
+    ``additions`` are served beside it.
 
     Raises:
         InputError: a setting (tokens, toolsets) cannot be used.
     """
-    settings = app.settings
+    settings, additions = app.settings, additions or Additions()
     authenticator = authenticator_from(settings)
     metrics = GatewayMetrics()
     buckets = _buckets(settings)
@@ -88,7 +110,11 @@ def http_application(app: App) -> HttpApplication:
         app.operations,
         version=__version__,
         needs_token=authenticator.required,
-        tags={capability.name: capability.description for capability in CAPABILITIES},
+        tags={
+            **{capability.name: capability.description for capability in CAPABILITIES},
+            **additions.tags,
+        },
+        more_paths=additions.paths,
     )
     health = Health(_probes(app))
 
@@ -103,6 +129,7 @@ def http_application(app: App) -> HttpApplication:
         routes=[
             *mcp.routes,
             *webhook_routes(app.context.alerts.intake, gate, buckets),
+            *additions.routes(gate),
             *rest_routes(app.operations, app.invoke, gate, settings, metrics),
             *health_routes(health, gate, metrics, version=__version__),
             *identity_routes(app.operations, gate),
@@ -116,6 +143,7 @@ def http_application(app: App) -> HttpApplication:
     asgi = gateway(limited, settings, metrics, needs_token=authenticator.required)
 
     def close_streams() -> None:
+        additions.going_away()
         app.hub.close()
         server.close_subscriptions()
 
@@ -159,8 +187,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
+def serve_http(
+    settings: Settings, say: Callable[[str], None], *, opening: Opening = the_fleet_alone
+) -> None:
     """Serve HTTP until interrupted; ``say`` gets a few lines for the person who started it.
+
+    ``opening`` gives what is served.
 
     Raises:
         InputError: the address may not be bound (see ``check_bind``), or is taken.
@@ -170,14 +202,20 @@ def serve_http(settings: Settings, say: Callable[[str], None]) -> None:
     check_bind(settings.host, settings)
     listening = _listen(settings.host, settings.port)
     try:
-        asyncio.run(_serve(settings, listening, say))
+        asyncio.run(_serve(settings, listening, say, opening))
     finally:
         restore()
 
 
-async def _serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
-    async with open_app(settings) as app:
-        application = http_application(app)
+async def _serve(
+    settings: Settings,
+    listening: socket.socket,
+    say: Callable[[str], None],
+    opening: Opening,
+) -> None:
+    async with opening(settings) as served:
+        app = served.app
+        application = http_application(app, served.additions)
         config = uvicorn.Config(
             application.asgi,
             log_config=None,

@@ -72,8 +72,12 @@ def openapi_document(
     version: str,
     needs_token: bool,
     tags: Mapping[str, str] | None = None,
+    more_paths: Mapping[str, Schema] | None = None,
 ) -> dict[str, Any]:
-    """The document. ``tags`` are the capabilities' descriptions by name."""
+    """The document. ``tags`` are the capabilities' descriptions by name.
+
+    ``more_paths`` are of routes that are no operation's.
+    """
     schemas = Schemas([operation for operation in operations if operation.routes])
     paths: dict[str, Schema] = {}
     seen: dict[str, int] = {}
@@ -87,6 +91,7 @@ def openapi_document(
         paths.setdefault(PREFIX + first.path, {})[route.method.lower()] = described
     paths.update(_server_paths())
     paths.update(webhook_paths())
+    paths.update(more_paths or {})
     components: Schema = {
         "securitySchemes": {
             "token": {"type": "http", "scheme": "bearer"},

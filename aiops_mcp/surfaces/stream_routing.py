@@ -57,7 +57,12 @@ def _names(event: Event) -> set[str]:
 
 
 def may_hear(principal: Principal, event: Event) -> bool:
-    """Whether a caller may know of an event; one of the whole fleet tells of other clusters."""
+    """Whether a caller may know of an event; one of the whole fleet tells of other clusters.
+
+    What is said in a chat is known to its user alone.
+    """
+    if event.event_type is EventType.CHAT_MESSAGE:
+        return event.payload.get("user_id") == principal.subject
     if principal.clusters is None:
         return True
     return event.cluster_name is not None and principal.sees(event.cluster_name)
