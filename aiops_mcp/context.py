@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.fleet import Fleet
     from aiops_mcp.fleet.gpu import FleetGpu
     from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+    from aiops_mcp.fleet.incidents import Incidents
     from aiops_mcp.fleet.logs import FleetLogs
     from aiops_mcp.fleet.metric_names import MetricNames
     from aiops_mcp.fleet.metrics import FleetMetrics
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.registry import Registry
     from aiops_mcp.fleet.reports import FleetReports
     from aiops_mcp.fleet.rules import FleetRules
+    from aiops_mcp.fleet.runbooks import Runbooks
     from aiops_mcp.fleet.traces import FleetTraces
     from aiops_mcp.fleet.watcher import Watcher
 
@@ -65,7 +67,9 @@ class Context:
     gpu_health: "FleetGpuHealth"
     cnf: "FleetCnf"
     reports: "FleetReports"
+    incidents: "Incidents"
     personas: "Personas"
+    runbooks: "Runbooks"
     watcher: "Watcher"
     events: "EventBus"
     streams: Streams

@@ -33,11 +33,13 @@ from aiops_mcp.capabilities.clusters import clusters
 from aiops_mcp.capabilities.cnf import cnf
 from aiops_mcp.capabilities.fleet import fleet
 from aiops_mcp.capabilities.gpu import gpu
+from aiops_mcp.capabilities.incidents import incidents
 from aiops_mcp.capabilities.kubernetes import kubernetes
 from aiops_mcp.capabilities.logs import logs
 from aiops_mcp.capabilities.metrics import metrics
 from aiops_mcp.capabilities.personas import personas
 from aiops_mcp.capabilities.reports import reports
+from aiops_mcp.capabilities.runbooks import runbooks
 from aiops_mcp.capabilities.server import server
 from aiops_mcp.capabilities.traces import traces
 from aiops_mcp.operation import Operation
@@ -53,8 +55,10 @@ CAPABILITIES = (
     gpu,
     cnf,
     analysis,
+    incidents,
     reports,
     personas,
+    runbooks,
     server,
 )
 

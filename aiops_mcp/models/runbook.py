@@ -33,3 +33,37 @@ class Runbook(Entity):
     steps: tuple[RunbookStep, ...] = ()
     text: str
     is_builtin: bool = False
+
+
+class RunbookHit(Entity):
+    """A runbook in a list; ``why`` says what it was found by."""
+
+    name: str
+    title: str
+    description: str = ""
+    alerts: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    steps: int
+    is_builtin: bool
+    why: str = ""
+
+    @classmethod
+    def of(cls, runbook: Runbook, why: str = "") -> "RunbookHit":
+        return cls(
+            name=runbook.name,
+            title=runbook.title,
+            description=runbook.description,
+            alerts=runbook.alerts,
+            keywords=runbook.keywords,
+            steps=len(runbook.steps),
+            is_builtin=runbook.is_builtin,
+            why=why,
+        )
+
+
+class FoundRunbooks(Entity):
+    """Runbooks that fit, best first; ``best`` is the first of them as a whole."""
+
+    items: tuple[RunbookHit, ...]
+    total: int
+    best: Runbook | None = None
