@@ -30,7 +30,6 @@ from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu import FleetGpu
 from aiops_mcp.fleet.gpu_health import FleetGpuHealth
-from aiops_mcp.fleet.incidents import Incidents
 from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
@@ -60,7 +59,6 @@ from aiops_mcp.settings import Settings
 from aiops_mcp.storage.audit import AuditTable
 from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
-from aiops_mcp.storage.incidents import IncidentTable
 from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.storage.personas import PersonaTable
@@ -308,13 +306,6 @@ async def open_app(
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
             reports=fleet_reports(database, bus, settings, clock, clean=guard_json),
-            incidents=Incidents(
-                IncidentTable(database),
-                registry,
-                bus,
-                clock,
-                keep=timedelta(days=settings.incident_days),
-            ),
             personas=Personas(
                 PersonaTable(database), PersonaFiles(settings.personas_folder, tools), tools, clock
             ),
