@@ -30,6 +30,7 @@ from aiops_mcp.fleet.cnf import FleetCnf
 from aiops_mcp.fleet.fleet import Fleet
 from aiops_mcp.fleet.gpu import FleetGpu
 from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+from aiops_mcp.fleet.incidents import Incidents
 from aiops_mcp.fleet.logs import FleetLogs
 from aiops_mcp.fleet.metric_names import MetricNames
 from aiops_mcp.fleet.metrics import FleetMetrics
@@ -60,6 +61,7 @@ from aiops_mcp.storage.audit import AuditTable
 from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
 from aiops_mcp.storage.last_seen import LastSeenTable
+from aiops_mcp.storage.incidents import IncidentTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.storage.personas import PersonaTable
 from aiops_mcp.surfaces.guard import clean, guard_json
@@ -319,6 +321,13 @@ async def open_app(
             settings=settings,
             clock=clock,
             call=Call(LOCAL_ADMIN, "app"),
+            incidents=Incidents(
+                IncidentTable(database),
+                registry,
+                bus,
+                clock,
+                keep=timedelta(days=settings.incident_days),
+            ),
         )
         invoke, handles = Invoker(context), HandleTable(database, clock)
         app = App(settings, database, bus, hub, context, invoke, handles)

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from aiops_mcp.capabilities.analysis import sources_of as triage_sources
 from aiops_mcp.capabilities.reports import sources_of
 from aiops_mcp.context import Context
 from aiops_mcp.errors import StorageFailed
@@ -21,7 +23,12 @@ from aiops_mcp.fleet.report_schedule import ReportScheduler, read_scheduled
 from aiops_mcp.fleet.reporting import ScheduledReports
 from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.trace_watcher import FailedTraces, TraceWatcher
+from aiops_mcp.models.incident import Incident
+from aiops_mcp.models.principal import Principal, Role
 from aiops_mcp.storage.leases import LeaseTable
+
+if TYPE_CHECKING:
+    from aiops_mcp.fleet.incident_inquiry import Found
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +38,7 @@ LISTEN_FIRST = 5 * 3600.0
 """An Alertmanager repeats itself every 4 h: who was away listens so long before silence counts."""
 PAUSE_AFTER_FAILURE = 30.0
 REPORT_LEASE = timedelta(minutes=5)
+INVESTIGATOR = Principal(subject="fleet.investigator", role=Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ def start_background(context: Context, bus: LiveBus, leases: Leases) -> list[asy
             ("alert watcher", context.alerts.watcher.run),
             ("trace watcher", trace_watcher.run),
             ("report scheduler", _scheduling_reports(context, leases)),
+            ("investigator", _investigating(context, bus, leases)),
             ("pruning", lambda: _prune(context)),
             ("unheard alerts", lambda: _end_unheard(context)),
         )
@@ -123,6 +132,43 @@ def _scheduling_reports(context: Context, leases: Leases) -> Callable[[], Awaita
     # The lease outlasts the making of a report.
     ours = leases.lease("reports", ttl=REPORT_LEASE).held
     return ReportScheduler(schedule, maker, context.clock, ours=ours).run
+
+
+def _investigating(context: Context, bus: LiveBus, leases: Leases) -> Callable[[], Awaitable[None]]:
+    """Incidents are made of alerts and looked into, as the settings say."""
+    settings = context.settings
+    if settings.investigate == "off":
+        return _nothing
+    from aiops_mcp.fleet.incident_alerts import FiringAlerts
+    from aiops_mcp.fleet.incident_intake import IncidentIntake, IntakeRules
+    from aiops_mcp.fleet.incident_investigator import Investigator, InvestigatorRules
+
+    async def inquire(incident: Incident) -> "Found":
+        # numpy and the ranking are loaded with the first incident.
+        from aiops_mcp.fleet.incident_inquiry import inquire
+        from aiops_mcp.fleet.rca_collecting import RcaSources
+
+        sources = RcaSources(triage_sources(context), context.logs, context.traces)
+        return await inquire(sources, incident, INVESTIGATOR)
+
+    intake = IncidentIntake(
+        context.incidents,
+        FiringAlerts(context.alerts, context.registry, settings),
+        context.clock,
+        IntakeRules(settings.investigates_from, timedelta(seconds=settings.investigate_settle)),
+    )
+    investigator = Investigator(
+        context.incidents,
+        intake,
+        inquire,
+        bus,
+        context.clock,
+        InvestigatorRules(
+            per_hour=settings.investigate_per_hour, uses_model=settings.investigate == "model"
+        ),
+        ours=leases.lease("incidents").held,
+    )
+    return investigator.run
 
 
 async def _nothing() -> None:
@@ -169,6 +215,7 @@ async def _prune(context: Context) -> None:
             await context.audit.prune()
             await context.alerts.history.prune()
             await context.reports.prune()
+            await context.incidents.prune()
         except StorageFailed as error:
             _log.warning("old health checks, alerts and reports stay for now: %s", error)
         await asyncio.sleep(PRUNE_EVERY)

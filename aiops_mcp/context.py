@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.fleet import Fleet
     from aiops_mcp.fleet.gpu import FleetGpu
     from aiops_mcp.fleet.gpu_health import FleetGpuHealth
+    from aiops_mcp.fleet.incidents import Incidents
     from aiops_mcp.fleet.logs import FleetLogs
     from aiops_mcp.fleet.metric_names import MetricNames
     from aiops_mcp.fleet.metrics import FleetMetrics
@@ -66,6 +67,7 @@ class Context:
     gpu_health: "FleetGpuHealth"
     cnf: "FleetCnf"
     reports: "FleetReports"
+    incidents: "Incidents"
     personas: "Personas"
     runbooks: "Runbooks"
     watcher: "Watcher"

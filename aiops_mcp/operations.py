@@ -33,6 +33,7 @@ from aiops_mcp.capabilities.clusters import clusters
 from aiops_mcp.capabilities.cnf import cnf
 from aiops_mcp.capabilities.fleet import fleet
 from aiops_mcp.capabilities.gpu import gpu
+from aiops_mcp.capabilities.incidents import incidents
 from aiops_mcp.capabilities.kubernetes import kubernetes
 from aiops_mcp.capabilities.logs import logs
 from aiops_mcp.capabilities.metrics import metrics
@@ -54,6 +55,7 @@ CAPABILITIES = (
     gpu,
     cnf,
     analysis,
+    incidents,
     reports,
     personas,
     runbooks,

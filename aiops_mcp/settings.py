@@ -350,7 +350,8 @@ class Settings(BaseSettings):
         description="Whether alerts are investigated by themselves: off, triage or model",
     )
     investigate_severity: AlertSeverity = Field(
-        default=AlertSeverity.CRITICAL, description="From which severity on"
+        default=AlertSeverity.CRITICAL,
+        description="From which severity on; the demo: WARNING unless it is set",
     )
     investigate_per_hour: int = Field(
         default=20, ge=1, description="Investigations an hour at most"
@@ -424,6 +425,13 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.home / 'aiops.sqlite'}"
+
+    @property
+    def investigates_from(self) -> AlertSeverity:
+        """From which severity on alerts are investigated; the demo shows it with what it has."""
+        if self.demo and "investigate_severity" not in self.model_fields_set:
+            return AlertSeverity.WARNING
+        return self.investigate_severity
 
 
 def default_kubeconfig() -> Path:

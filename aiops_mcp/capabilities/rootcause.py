@@ -19,7 +19,6 @@ from aiops_mcp.context import Context
 from aiops_mcp.errors import AlertNotFound, InputError
 from aiops_mcp.models.alerts import Alert, AlertState
 from aiops_mcp.models.entity import duration_seconds
-from aiops_mcp.models.events import Event, EventType
 from aiops_mcp.models.moment import When
 from aiops_mcp.models.rootcause import RCAResult, RcaTrigger, TriggerKind
 from aiops_mcp.operation import Input
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from aiops_mcp.models.cluster import Cluster
 
 LONGEST_WINDOW = 6 * 3600
-GOES_ON = timedelta(hours=6)
-"""An alert that fires for no longer is looked at until now; of an older one, how it began."""
 
 
 class RootCauseQuery(Input):
@@ -58,19 +55,25 @@ async def analyze_root_cause(context: Context, request: RootCauseQuery) -> RCARe
     """
     from aiops_mcp.fleet.rca import find_root_cause
     from aiops_mcp.fleet.rca_collecting import RcaSources
+    from aiops_mcp.fleet.rca_told import rca_event
 
-    question = await _question(context, request)
+    question = await question_asked(context, request)
     found = await find_root_cause(
         RcaSources(sources_of(context), context.logs, context.traces),
         question,
         principal=context.principal,
         progress=context.call.progress,
     )
-    await context.events.publish(_event(found))
+    await context.events.publish(rca_event(found, source="capabilities.rootcause"))
     return found
 
 
-async def _question(context: Context, request: RootCauseQuery) -> "Question":
+def window_of(request: RootCauseQuery) -> timedelta:
+    """How far back is looked."""
+    return timedelta(seconds=min(duration_seconds(request.window), LONGEST_WINDOW))
+
+
+async def question_asked(context: Context, request: RootCauseQuery) -> "Question":
     """What is asked, of which cluster and when.
 
     Raises:
@@ -78,7 +81,7 @@ async def _question(context: Context, request: RootCauseQuery) -> "Question":
     """
     from aiops_mcp.fleet.rca_collecting import Question
 
-    window = timedelta(seconds=min(duration_seconds(request.window), LONGEST_WINDOW))
+    window = window_of(request)
     end, is_now = looked_until(request.time, context.clock())
     cluster = (
         await context.registry.resolve(request.cluster, context.principal)
@@ -112,19 +115,15 @@ async def _question(context: Context, request: RootCauseQuery) -> "Question":
 async def _of_alert(
     context: Context, named: str, cluster: "Cluster | None", window: timedelta
 ) -> "Question":
-    from aiops_mcp.fleet.rca_collecting import question_of_alert
+    from aiops_mcp.fleet.rca_collecting import question_of_firing
 
-    alert = await _alert(context, named, cluster)
+    alert = await alert_named(context, named, cluster)
     home = await context.registry.resolve(alert.cluster_id, context.principal)
-    now = context.clock()
-    goes_on = alert.state is not AlertState.RESOLVED and now - alert.starts_at <= GOES_ON
-    end = now if goes_on else min(now, alert.starts_at + window)
     known = [one.name for one in await context.registry.list(context.principal)]
-    start = min(end - window, alert.starts_at - window / 2)
-    return question_of_alert(alert, home, known, start=start, end=end)
+    return question_of_firing(alert, home, known, now=context.clock(), window=window)
 
 
-async def _alert(context: Context, named: str, cluster: "Cluster | None") -> Alert:
+async def alert_named(context: Context, named: str, cluster: "Cluster | None") -> Alert:
     """The gravest alert of that fingerprint, id or name, firing or past."""
     selection = (cluster.name,) if cluster else ()
     answer = await context.alerts.alerts(
@@ -140,25 +139,4 @@ async def _alert(context: Context, named: str, cluster: "Cluster | None") -> Ale
     raise AlertNotFound(
         f"No alert has the fingerprint, id or name {named!r}.",
         "list_alerts tells those that fire, get_alert_history those that did.",
-    )
-
-
-def _event(found: RCAResult) -> Event:
-    return Event(
-        event_id=found.id,
-        event_type=EventType.RCA_COMPLETE,
-        source="capabilities.rootcause",
-        cluster_id=found.cluster_id,
-        cluster_name=found.cluster_name,
-        timestamp=found.as_of,
-        payload={
-            "rca_id": str(found.id),
-            "trigger": found.trigger.model_dump(mode="json"),
-            "causes": [
-                {"component": one.component, "score": one.score, "what": one.what}
-                for one in found.causes
-            ],
-            "reason_if_empty": found.reason_if_empty,
-            "onset": found.onset.isoformat() if found.onset else None,
-        },
     )

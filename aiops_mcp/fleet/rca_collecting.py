@@ -25,7 +25,7 @@ from aiops_mcp.fleet.series_grid import Span
 from aiops_mcp.fleet.traces import FleetTraces
 from aiops_mcp.fleet.triage import Seen, Sources, see
 from aiops_mcp.fleet.vital_signs import vital_signs
-from aiops_mcp.models.alerts import Alert
+from aiops_mcp.models.alerts import Alert, AlertState
 from aiops_mcp.models.cluster import Cluster
 from aiops_mcp.models.findings import Change
 from aiops_mcp.models.principal import Principal
@@ -41,6 +41,8 @@ COLLECT_SECONDS: Final = 60.0
 STEPS: Final = 5
 """Of progress: what is collected here, and logs and traces after it."""
 CHANGED_BEFORE: Final = timedelta(hours=1)
+GOES_ON: Final = timedelta(hours=6)
+"""An alert that fires for no longer is looked at until now; of an older one, how it began."""
 
 T = TypeVar("T")
 
@@ -86,6 +88,16 @@ def question_of_alert(
         noticed=alert.starts_at,
         component=of.name if of is not None and of.cluster == cluster.name else None,
     )
+
+
+def question_of_firing(
+    alert: Alert, cluster: Cluster, known: Collection[str], *, now: datetime, window: timedelta
+) -> Question:
+    """As `question_of_alert`: until now while it fires, and of an older one how it began."""
+    goes_on = alert.state is not AlertState.RESOLVED and now - alert.starts_at <= GOES_ON
+    end = now if goes_on else min(now, alert.starts_at + window)
+    start = min(end - window, alert.starts_at - window / 2)
+    return question_of_alert(alert, cluster, known, start=start, end=end)
 
 
 @dataclass(slots=True)

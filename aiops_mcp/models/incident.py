@@ -58,7 +58,8 @@ class IncidentNote(Entity):
 class Incident(Entity):
     """``explanation`` is prose: a model's where one was asked, else of templates.
 
-    ``revision`` counts changes, so that two people do not overwrite each other.
+    ``revision`` counts changes, so that two people do not overwrite each other. ``simulated``: a
+    cluster of it is of the simulated fleet.
     """
 
     id: UUID
@@ -79,6 +80,7 @@ class Incident(Entity):
     created_at: Timestamp
     updated_at: Timestamp
     revision: int = 1
+    simulated: bool = False
 
 
 class IncidentSummary(Entity):
@@ -96,3 +98,17 @@ class IncidentSummary(Entity):
     cause: str | None = None
     assignee: str | None = None
     updated_at: Timestamp
+    simulated: bool = False
+
+
+class IncidentFilter(Entity):
+    """What of the incidents is wanted; None: all.
+
+    ``cluster`` is one that it must be of; ``seen`` are those that the asker sees, of which it must
+    be of one.
+    """
+
+    state: IncidentState | None = None
+    severity: AlertSeverity | None = None
+    cluster: str | None = None
+    seen: frozenset[str] | None = None
