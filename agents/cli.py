@@ -266,6 +266,9 @@ PANELS: Final = {
         *("traces", "gpu", "cnf"),
     ),
     "Analysis": ("triage", "rca", "correlate", "anomalies", "since-when", "forecast", "report"),
+    "Agent": (
+        *("ask", "chat", "investigate", "incidents", "runbook", "personas", "models", "eval"),
+    ),
     "Live": ("watch",),
     "Serve": ("demo", "serve", "simulate", "doctor", "audit"),
 }
@@ -308,7 +311,9 @@ def register() -> None:
         cli_gpu,
         cli_kubernetes,
         cli_logs,
+        cli_personas,
         cli_reports,
+        cli_runbook,
         cli_servers,
         cli_traces,
         cli_triage,
@@ -328,6 +333,8 @@ def register() -> None:
     cli_traces.register(app)
     cli_watch.register(app)
     cli_triage.register(app)
+    cli_personas.register(app)
+    cli_runbook.register(app)
     arrange()
 
 

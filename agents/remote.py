@@ -26,6 +26,7 @@ from aiops_mcp.errors import (
     ToolExecutionFailed,
 )
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Operation, Progress, no_progress
 from aiops_mcp.operations import OPERATIONS
@@ -58,6 +59,13 @@ class RemoteSession:
         request = found.request_type.model_validate(dict(arguments))
         answer = await self._call(found, arguments)
         return clean(found.digest(request, found.answer_type.model_validate(answer)))
+
+    async def read(self, operation: str, arguments: Mapping[str, Any]) -> Entity:
+        """Ask one operation and return its whole answer. Raises as `ask`."""
+        found = next((each for each in OPERATIONS if each.name == operation), None)
+        if found is None:
+            raise ToolExecutionFailed(f"There is no operation {operation!r}.")
+        return found.answer_type.model_validate(await self._call(found, arguments))
 
     async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
         """Ask an operation that answers with a file. Raises as `ask`."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Progress, no_progress
 
@@ -22,6 +23,10 @@ class Session(Protocol):
     async def ask(
         self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
     ) -> Digest: ...
+
+    async def read(self, operation: str, arguments: Mapping[str, Any]) -> Entity:
+        """Ask one operation and return its whole answer, without secrets."""
+        ...
 
     async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
         """Ask an operation that answers with a file."""

@@ -50,6 +50,7 @@ from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
 from aiops_mcp.fleet.watcher import Watcher
 from aiops_mcp.garbage import leave_what_is_loaded
 from aiops_mcp.models.digest import Digest
+from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.models.registration import ClusterChanges
@@ -112,6 +113,18 @@ class App:
         digest = clean(found.digest(request, answer))
         call.receipt.delivered(digest.text().encode())
         return digest
+
+    async def read(self, operation: str, arguments: Mapping[str, Any]) -> Entity:
+        """Run one operation by name, as the local administrator; its whole answer, cleaned.
+
+        Raises as `ask`.
+        """
+        found = next((each for each in self.operations if each.name == operation), None)
+        if found is None:
+            raise ToolExecutionFailed(f"There is no operation {operation!r}.")
+        request = found.request_type.model_validate(dict(arguments))
+        answer = await self.invoke(found, request, Call(LOCAL_ADMIN, "cli"))
+        return found.answer_type.model_validate(guard_json(answer.model_dump(mode="json")))
 
     async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
         """Run an operation that answers with a file. Raises as `ask`."""

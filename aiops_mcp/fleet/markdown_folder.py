@@ -117,6 +117,13 @@ class MarkdownFolder(Generic[ItemT]):
         return Content(tuple(found.values()), tuple(broken))
 
 
+def look_once(
+    folder: Path | None, read: Callable[[str, str], ItemT], *, key: Callable[[ItemT], str]
+) -> Content[ItemT]:
+    """What a folder holds now, waiting for the disk; for commands."""
+    return Content() if folder is None else MarkdownFolder(folder, read, key=key).look(folder)
+
+
 def _markdown(folder: Path) -> list[Path]:
     entries: Iterable[Path] = folder.iterdir()
     return sorted(
