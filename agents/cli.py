@@ -311,6 +311,7 @@ def register() -> None:
         cli_gpu,
         cli_kubernetes,
         cli_logs,
+        cli_models,
         cli_personas,
         cli_reports,
         cli_runbook,
@@ -335,6 +336,7 @@ def register() -> None:
     cli_triage.register(app)
     cli_personas.register(app)
     cli_runbook.register(app)
+    cli_models.register(app)
     arrange()
 
 

@@ -26,8 +26,9 @@ _HEADERS: Final = frozenset(
     }
 )
 _LIMITS: Final = httpx2.Limits(
-    max_connections=512, max_keepalive_connections=32, keepalive_expiry=30.0
+    max_connections=512, max_keepalive_connections=32, keepalive_expiry=4.0
 )
+_HUNG_UP: Final = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
 _HINT: Final = "AIOPS_MODEL_URLS takes URLs such as http://127.0.0.1:8000/v1#MODEL."
 
 
@@ -101,9 +102,16 @@ class OneHost(httpx2.AsyncBaseTransport):
         if (traceparent := outgoing_traceparent()) is not None:
             headers["traceparent"] = traceparent
         request.headers = httpx2.Headers(headers)
-        response = await self._inner.handle_async_request(request)
+        response = await self._sent(request)
         response.stream = _Bounded(cast("httpx2.AsyncByteStream", response.stream), self._max_bytes)
         return response
+
+    async def _sent(self, request: httpx2.Request) -> httpx2.Response:
+        """Sent twice where the server hung up: mostly on a connection that was kept too long."""
+        try:
+            return await self._inner.handle_async_request(request)
+        except _HUNG_UP:
+            return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

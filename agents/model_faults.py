@@ -66,6 +66,7 @@ class ModelFault(ModelNotAvailable):
         slow: bool = False,
         unknown_model: bool = False,
     ) -> None:
+        cause = cause if cause.endswith((".", "…")) else f"{cause}."
         details = {} if wait is None else {"retry_after_seconds": wait}
         super().__init__(f"The model server {place} {cause}", hint, details=details)
         self.place = place

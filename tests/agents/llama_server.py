@@ -30,7 +30,7 @@ TEXT = "The fleet was looked at [1]. I don't know more than what it says there."
 CONTEXT = 65_536
 """One token a byte, so a conversation of 16k tokens of a usual model fits."""
 
-WIDTH = 512
+WIDTH, HEAD = 512, 32
 END, TO_TOOL, TO_TEXT = "<|im_end|>", "<|do_tool|>", "<|do_text|>"
 
 TEMPLATE = """\
@@ -126,9 +126,11 @@ def write_model(
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(1)
     writer.add_feed_forward_length(32)
-    writer.add_head_count(8)
+    writer.add_head_count(1)
     writer.add_head_count_kv(1)
-    writer.add_rope_dimension_count(WIDTH // 8)
+    writer.add_key_length(HEAD)
+    writer.add_value_length(HEAD)
+    writer.add_rope_dimension_count(HEAD)
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("gpt2")
@@ -151,7 +153,7 @@ def write_model(
 def _add_tensors(writer, embeddings, follows) -> None:
     import numpy as np
 
-    head, wide = WIDTH // 8, np.float16
+    wide = np.float16
     ones = np.ones(WIDTH, np.float32)
     writer.add_tensor("token_embd.weight", embeddings.astype(wide))
     writer.add_tensor("output.weight", follows.astype(wide))
@@ -159,10 +161,10 @@ def _add_tensors(writer, embeddings, follows) -> None:
     for name in ("attn_norm", "ffn_norm"):
         writer.add_tensor(f"blk.0.{name}.weight", ones)
     shapes = {
-        "attn_q": (WIDTH, WIDTH),
-        "attn_k": (head, WIDTH),
-        "attn_v": (head, WIDTH),
-        "attn_output": (WIDTH, WIDTH),
+        "attn_q": (HEAD, WIDTH),
+        "attn_k": (HEAD, WIDTH),
+        "attn_v": (HEAD, WIDTH),
+        "attn_output": (WIDTH, HEAD),
         "ffn_gate": (32, WIDTH),
         "ffn_up": (32, WIDTH),
         "ffn_down": (WIDTH, 32),

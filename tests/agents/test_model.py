@@ -430,8 +430,13 @@ async def test_nobody_is_there():
 
 
 async def test_a_server_that_hangs_up_is_asked_again():
-    async with scripted_model([Said(fault="refuse"), "ok"]) as url, pool_of(url) as pool:
-        assert text_of((await turn(pool))[0]) == "ok"
+    """At once, as a kept connection may be a closed one, and then after a pause."""
+    hangs_up = Said(fault="refuse")
+    script = scripted_model([hangs_up, "one", hangs_up, hangs_up, "two"])
+    async with script as url, pool_of(url) as pool:
+        assert text_of((await turn(pool))[0]) == "one"
+        assert pool.slept == []
+        assert text_of((await turn(pool))[0]) == "two"
         assert pool.slept == [0.4]
 
 
