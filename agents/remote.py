@@ -7,7 +7,7 @@ imports and credentials are no tools, as secrets never pass through a model.
 
 import ipaddress
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from email.message import Message
 from functools import cache
 from pathlib import PurePath
@@ -43,6 +43,16 @@ class RemoteSession:
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
+    @property
+    def base_url(self) -> str:
+        return str(self._client.base_url)
+
+    def stream(
+        self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[httpx2.Response]:
+        """An answer that is read while it comes. Raises httpx2.TransportError."""
+        return self._client.stream(method, path, json=json, headers=dict(headers))
+
     async def ask(
         self, operation: str, arguments: Mapping[str, Any], *, progress: Progress = no_progress
     ) -> Digest:
@@ -72,19 +82,27 @@ class RemoteSession:
         found = next((each for each in OPERATIONS if each.name == operation), None)
         if found is None or found.answer_type is not Download:
             raise ToolExecutionFailed(f"There is no operation {operation!r} that gives a file.")
-        response = await self._send(found, arguments)
+        return await self.download(found, arguments)
+
+    async def download(self, operation: Operation, arguments: Mapping[str, Any]) -> Download:
+        """The file that an operation answers with. Raises as `ask`."""
+        response = await self._send(operation, arguments)
         if not response.is_success:
-            _content(response)
+            content_of(response)
         told = Message()
         told["content-disposition"] = response.headers.get("content-disposition", "")
         return Download(
-            file_name=PurePath(told.get_filename() or operation).name,
+            file_name=PurePath(told.get_filename() or operation.name).name,
             media_type=response.headers.get("content-type", ""),
             content=response.content,
         )
 
+    async def call(self, operation: Operation, arguments: Mapping[str, Any]) -> Entity:
+        """The whole answer of an operation. Raises as `ask`."""
+        return operation.answer_type.model_validate(await self._call(operation, arguments))
+
     async def _call(self, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-        return _content(await self._send(operation, arguments))
+        return content_of(await self._send(operation, arguments))
 
     async def _send(self, operation: Operation, arguments: Mapping[str, Any]) -> httpx2.Response:
         method, path, rest = _placed(operation.routes[0], arguments)
@@ -101,7 +119,7 @@ class RemoteSession:
                 f"{self._client.base_url} did not answer in {TIMEOUT_SECONDS:g} s."
             ) from error
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise _no_server(str(self._client.base_url), error) from error
+            raise no_server(str(self._client.base_url), error) from error
 
 
 def _placed(route: str, arguments: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -125,7 +143,8 @@ def _query(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _content(response: httpx2.Response) -> Any:
+def content_of(response: httpx2.Response) -> Any:
+    """The JSON of an answer; an error of the server is raised with its own code."""
     try:
         content: Any = response.json()
     except ValueError as error:
@@ -142,12 +161,12 @@ def _content(response: httpx2.Response) -> Any:
             "Is the URL the root of an aiops server?",
         )
     told = cast("dict[str, Any]", problem)
-    kind = _error_class(str(told.get("code")), response.status_code)
+    kind = error_class(str(told.get("code")), response.status_code)
     raise kind(str(told.get("message")), details=told.get("details") or {})
 
 
 @cache
-def _error_class(code: str, status: int) -> type[AiopsError]:
+def error_class(code: str, status: int) -> type[AiopsError]:
     """An error that carries the server's code; a bad input stays one, for the exit code."""
     base = InputError if status in (400, 413, 422) else AiopsError
     made = new_class(
@@ -179,7 +198,8 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _no_server(url: str, error: Exception) -> AiopsError:
+def no_server(url: str, error: Exception) -> AiopsError:
+    """The error for a URL where nobody answers."""
     reason = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
     return ClusterUnreachable(
         f"No server answers at {url}: {reason}.",
