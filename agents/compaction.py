@@ -76,6 +76,11 @@ class Conversation:
                 turns.append(turn)
         return tuple(turns)
 
+    @property
+    def folded(self) -> tuple[int, ...]:
+        """Numbers of the results of which only a summary is left."""
+        return tuple(self._folded)
+
     def tokens(self) -> int:
         """What it costs, estimated."""
         return estimate_turns(self.turns())
@@ -167,7 +172,7 @@ def findings_of(reference: Reference, rows: int) -> str:
     body = [line for line in reference.text.split("\n") if line.strip()]
     body = [line for line in body if reference.headline not in line][:rows]
     lines.extend(f"    {_short(line, _LINE)}" for line in body)
-    if reference.handle and rows < len(_ROWS):
+    if reference.handle:
         lines.append(f"    (all of it: handle {reference.handle})")
     return "\n".join(lines)
 

@@ -66,10 +66,14 @@ class Budget:
 
     def overflowed(self, *, held: int | None, sent: int | None, estimated: int) -> None:
         """The model refused a prompt as too long: believe what it said, else leave more room."""
-        if held and held < self.context:
-            self.context = held
-            self.max_output = max(64, min(self.max_output, held // _OUTPUT_SHARE))
         if sent and estimated:
             self.scale = max(self.scale, sent / estimated)
-        elif not held or held >= self.context:
-            self.scale = max(self.scale, self.scale / _AFTER_OVERFLOW)
+        if held and held < self.context:
+            self.context = held
+        elif held and not sent:  # it counts more than was estimated: at least what did not fit
+            least = (held - self.max_output) / max(1, estimated)
+            self.scale = max(self.scale, least) / _AFTER_OVERFLOW
+        elif not held:
+            did_not_fit = (sent or int(estimated * self.scale)) + self.max_output
+            self.context = int(min(self.context, did_not_fit) * _AFTER_OVERFLOW)
+        self.max_output = max(64, min(self.max_output, self.context // _OUTPUT_SHARE))

@@ -5,6 +5,8 @@ end of the turn, and text that was shown by then can still be withdrawn. Pure.
 """
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 
 from agents.narrated import NarratedCall, narration_of
 
@@ -21,6 +23,18 @@ _BARE = re.compile(r"[\s\"'\[{]")
 _FENCED = re.compile(r"```(\w{0,16})[ \t]*\n?\s{0,8}(\S)?")
 _FENCED_CALLS = frozenset({"", "json", "python", "tool_call", "tool_code", "xml", "tool"})
 _PREFIXES = ("print(", "functions.")
+_MARKER_BEGUN = re.compile(
+    "(?:"
+    + "|".join(
+        sorted(
+            {re.escape(m[:n]) for m in (*_MARKERS, _FENCE) for n in range(1, len(m) + 1)},
+            key=len,
+            reverse=True,
+        )
+    )
+    + r")\Z"
+)
+_LONGEST_OPENING = 96
 _LOOKED_AT = 120
 
 _WINDOW = 1_600
@@ -38,8 +52,7 @@ class Speech:
         self._narration = narration_of(names)
         self._shown = 0
         self._seen = 0  # up to here nothing is suspicious
-        known = "|".join(map(re.escape, sorted(names))) or "(?!)"
-        self._line_starts = re.compile(rf"^[ \t]{{0,16}}(?:{known})\(", re.MULTILINE)
+        self._openings = _openings_of(names)
         self._looked = 0
 
     def add(self, piece: str) -> str:
@@ -74,7 +87,9 @@ class Speech:
         while True:
             start = self._suspicious_from(self._seen)
             if start is None:
-                return self._tail_start()
+                end = self._tail_start()
+                self._seen = max(self._seen, min(end, len(self.text) - _LONGEST_OPENING))
+                return end
             released = self._released(start)
             if released is None:
                 self._seen = start
@@ -84,7 +99,7 @@ class Speech:
     def _suspicious_from(self, at: int) -> int | None:
         found = [
             match.start()
-            for pattern in (_SUSPECT, self._line_starts)
+            for pattern in (_SUSPECT, self._openings.calls)
             if (match := pattern.search(self.text, at))
         ]
         return min(found, default=None)
@@ -140,19 +155,29 @@ class Speech:
     def _tail_start(self) -> int:
         """Where the end of the text may be the beginning of something suspicious."""
         text = self.text
-        tail = text[-16:]
-        for size in range(min(len(tail), 14), 0, -1):
-            end = tail[-size:]
-            if any(marker.startswith(end) for marker in (*_MARKERS, _FENCE)):
-                return len(text) - size
-        line_start = text.rfind("\n") + 1
-        line = text[line_start:].lstrip(" \t") if len(text) - line_start < 64 else ""
-        if line and (
-            any(opening.startswith(line) for opening in _LINE_OPENINGS)
-            or any(f"{name}(".startswith(line) for name in self._narration.names)
-        ):
-            return max(line_start, self._shown)
-        return len(text)
+        if begun := _MARKER_BEGUN.search(text, max(0, len(text) - 16)):
+            return max(begun.start(), self._shown)
+        line_start = text.rfind("\n", max(0, len(text) - _LONGEST_OPENING)) + 1
+        if not line_start and len(text) > _LONGEST_OPENING:
+            return len(text)
+        line = text[line_start:].lstrip(" \t")
+        return max(line_start, self._shown) if line in self._openings.begun else len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Openings:
+    """What a line of a narrated call may begin with: ``begun`` are all beginnings of these."""
+
+    calls: re.Pattern[str]
+    begun: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def _openings_of(names: frozenset[str]) -> _Openings:
+    known = "|".join(map(re.escape, sorted(names))) or "(?!)"
+    whole = (*_LINE_OPENINGS, *(f"{name}(" for name in names))
+    begun = frozenset(opening[:end] for opening in whole for end in range(1, len(opening) + 1))
+    return _Openings(re.compile(rf"^[ \t]{{0,16}}(?:{known})\(", re.MULTILINE), begun)
 
 
 def _may_be_fenced(language: str, *, is_whole: bool) -> bool:

@@ -1,6 +1,7 @@
 """The commands in this process: no subprocess, a home of its own, the real application."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from agents import cli
+
+sys.path.insert(
+    0, str(Path(__file__).parent)
+)  # importlib mode does not, and scripted models are shared
 
 
 @dataclass(frozen=True)
