@@ -59,8 +59,11 @@ class Wanted:
 class Run:
     """One answer as it is made."""
 
-    def __init__(self, wanted: Wanted, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, wanted: Wanted, monotonic: Callable[[], float], consent_seconds: float
+    ) -> None:
         self.wanted = wanted
+        self._consent_seconds = consent_seconds
         self.steps = Steps()
         self.draft = Draft(wanted.answer, self.steps)
         self.finished = asyncio.Event()
@@ -86,7 +89,7 @@ class Run:
         said: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._consents[wanted.call_id] = said
         try:
-            async with asyncio.timeout(CONSENT_SECONDS):
+            async with asyncio.timeout(self._consent_seconds):
                 granted = await said
         except TimeoutError:
             granted = False
@@ -117,6 +120,7 @@ class Answers:
         most: int,
         monotonic: Callable[[], float] = time.monotonic,
         save_every: float = SAVE_EVERY,
+        consent_seconds: float = CONSENT_SECONDS,
     ) -> None:
         self._rows = rows
         self._answerer = answerer
@@ -125,6 +129,7 @@ class Answers:
         self._most = most
         self._monotonic = monotonic
         self._save_every = save_every
+        self._consent_seconds = consent_seconds
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_closing = False
@@ -149,7 +154,7 @@ class Answers:
 
     def start(self, wanted: Wanted) -> Run:
         """Make an answer, in a task of its own."""
-        run = Run(wanted, self._monotonic)
+        run = Run(wanted, self._monotonic, self._consent_seconds)
         self._runs[wanted.answer.id] = run
         run.making = asyncio.create_task(self._make(run), name="chat answer")
         watching = asyncio.create_task(self._see_through(run), name="chat answer kept")

@@ -63,9 +63,9 @@ def _serve(context: typer.Context, **changes: object) -> None:
     run: Run = context.obj
 
     def action() -> None:
-        from aiops_mcp.serving import serve_http
+        from agents.host import serve as serve_with_agent
 
-        serve_http(run.settings(**changes), say=run.output.say)
+        serve_with_agent(run.settings(**changes), say=run.output.say)
 
     run.guarded(action)
 
