@@ -308,6 +308,7 @@ def register() -> None:
         cli_clusters,
         cli_cnf,
         cli_correlate,
+        cli_eval,
         cli_gpu,
         cli_kubernetes,
         cli_logs,
@@ -337,6 +338,7 @@ def register() -> None:
     cli_personas.register(app)
     cli_runbook.register(app)
     cli_models.register(app)
+    cli_eval.register(app)
     arrange()
 
 

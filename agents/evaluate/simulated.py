@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agents.evaluate.remembered import SharedFleets
 from aiops_mcp.app import App, open_app
 from aiops_mcp.errors import InputError
 from aiops_mcp.settings import Settings
@@ -30,11 +31,13 @@ async def fleet_in(
     known: Mapping[str, Incident] | None = None,
     away: Sequence[str] = (),
     settings: Settings | None = None,
+    shared: SharedFleets | None = None,
 ) -> AsyncGenerator[App]:
     """A running application over the simulated fleet in these incidents, at a fixed time.
 
     ``known`` are the incidents by name, those of the package by default; the backends of the
-    clusters ``away`` do not answer. Of ``settings`` what is about storage is not heeded.
+    clusters ``away`` do not answer. Of ``settings`` what is about storage is not heeded. ``shared``
+    is what fleets that one process asks after another have in common.
 
     Raises:
         InputError: there is no such incident or cluster.
@@ -43,11 +46,14 @@ async def fleet_in(
     started = start_incidents(incidents, names, now=now.timestamp())
     world = World(SEED, started, now.timestamp, fleet=_without(away) if away else None)
     simulated = SimulatedFleet(world)
+    transport_for = (
+        shared.transport_for(simulated, started, away) if shared else simulated.transport
+    )
     with tempfile.TemporaryDirectory() as home:
         own = {"home": Path(home), "demo": False, "database_url": None, "redis_url": None}
         asked = (settings or Settings(cache_bytes=0)).model_copy(update=own)
         async with open_app(
-            asked, watch=False, clock=lambda: now, transport_for=simulated.transport
+            asked, watch=False, clock=lambda: now, transport_for=transport_for
         ) as app:
             for new, credentials in simulated.registrations():
                 await app.context.registry.register(new, credentials)
