@@ -305,11 +305,13 @@ def register() -> None:
     from agents import (
         cli_alerts,
         cli_analysis,
+        cli_ask,
         cli_clusters,
         cli_cnf,
         cli_correlate,
         cli_eval,
         cli_gpu,
+        cli_investigate,
         cli_kubernetes,
         cli_logs,
         cli_models,
@@ -325,6 +327,7 @@ def register() -> None:
     cli_clusters.register(clusters_app)
     cli_alerts.register(alerts_app)
     cli_analysis.register(app)
+    cli_ask.register(app)
     cli_reports.register(app)
     cli_servers.register(app)
     cli_kubernetes.register(app)
@@ -335,6 +338,7 @@ def register() -> None:
     cli_traces.register(app)
     cli_watch.register(app)
     cli_triage.register(app)
+    cli_investigate.register(app)
     cli_personas.register(app)
     cli_runbook.register(app)
     cli_models.register(app)

@@ -6,7 +6,7 @@ Asks and puts together; what an incident is and when it is looked into is decide
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,11 +39,15 @@ NOW: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an investigation found; the problem is triage's, where it tells of the same alerts."""
+    """What an investigation found; the problem is triage's, where it tells of the same alerts.
+
+    ``together`` is what triage joins, by more than alerts.
+    """
 
     rca: RCAResult
     problem: FleetProblem | None = None
     changes: tuple[Change, ...] = ()
+    together: Together = field(default_factory=lambda: Together(()))
 
 
 async def inquire(sources: RcaSources, incident: Incident, principal: Principal) -> Found:
@@ -60,13 +64,14 @@ async def inquire(sources: RcaSources, incident: Incident, principal: Principal)
     cluster = every.get(leads.cluster_name)
     if cluster is None:
         raise ClusterNotFound(f"The cluster {leads.cluster_name} is no longer registered.")
-    question = _question(leads, cluster, tuple(every), now)
+    question = _question(leads, incident.alerts, cluster, tuple(every), now)
     found, changes = await asyncio.gather(
         _root_cause(sources, question, principal),
         _changes(sources, clusters, incident.started_at, now, principal),
     )
     problem = together.problem_of(leads)
-    return Found(found, problem, near_changes(changes, incident.started_at, found, problem))
+    near = near_changes(changes, incident.started_at, found, problem)
+    return Found(found, problem, near, together)
 
 
 async def inquire_question(
@@ -88,7 +93,8 @@ async def inquire_question(
     about = (one for one in problems if named & {one.component, *one.also})
     problem = next(about, None)
     at = found.onset or began
-    return Found(found, problem, near_changes(changes, at, found, problem))
+    near = near_changes(changes, at, found, problem)
+    return Found(found, problem, near, Together(problems))
 
 
 async def _problems(
@@ -106,9 +112,17 @@ async def _problems(
 
 
 def _question(
-    leads: IncidentAlert, cluster: Cluster, known: Collection[str], now: datetime
+    leads: IncidentAlert,
+    alerts: Sequence[IncidentAlert],
+    cluster: Cluster,
+    known: Collection[str],
+    now: datetime,
 ) -> Question:
-    """The question of its alert; what it is of was told when the alert came."""
+    """The question of its alert; what it is of was told when the alert came.
+
+    Where alerts of several components are one trouble, none of them is asked about alone: what they
+    share is.
+    """
     alert = Alert(
         id=leads.fingerprint,
         fingerprint=leads.fingerprint,
@@ -122,8 +136,9 @@ def _question(
         ends_at=leads.ends_at,
     )
     question = question_of_firing(alert, cluster, known, now=now, window=WINDOW)
-    is_here = leads.component is not None and leads.component not in known
-    return replace(question, component=leads.component if is_here else None)
+    of = {one.component for one in alerts if one.cluster_name == leads.cluster_name}
+    is_one = len(of) == 1 and leads.component not in known
+    return replace(question, component=leads.component if is_one else None)
 
 
 async def _root_cause(sources: RcaSources, question: Question, principal: Principal) -> RCAResult:

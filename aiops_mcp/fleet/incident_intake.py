@@ -6,6 +6,7 @@ a process dies or an event is. Investigates nothing; which alert belongs where i
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,15 +16,21 @@ from uuid import UUID
 from aiops_mcp.fleet.incident_alerts import Firing, Standing
 from aiops_mcp.fleet.incident_joining import (
     RANK,
-    gravest,
+    Together,
     home_of,
-    incident_id,
-    is_same,
     key_of,
     place_in,
+    twin_of,
 )
-from aiops_mcp.fleet.incident_text import ended, explanation_of, fired, merged, said, title_of
-from aiops_mcp.fleet.incidents import Incidents, is_resolved_by_person
+from aiops_mcp.fleet.incident_steps import (
+    firing_again,
+    folded,
+    joined,
+    opened,
+    over,
+    with_alerts_of,
+)
+from aiops_mcp.fleet.incidents import Incidents
 from aiops_mcp.models.alerts import AlertSeverity
 from aiops_mcp.models.incident import (
     Incident,
@@ -38,8 +45,8 @@ NEWS: Final = timedelta(hours=6)
 """What fires for longer when it is first seen is no news, and no incident."""
 SUPPRESSED_FOR: Final = timedelta(minutes=5)
 GONE_FOR: Final = timedelta(minutes=1)
-INVESTIGATED_AGAIN_AFTER: Final = timedelta(hours=1)
-"""A trouble that comes back is looked into anew where its last investigation is older."""
+MOST_TRIAGED: Final = 5
+"""Of the last investigations it is remembered what triage joined."""
 MOST_OPEN: Final = 200
 """More open incidents than this help nobody: further alerts wait until there is room."""
 
@@ -84,6 +91,7 @@ class IncidentIntake:
         self.known: dict[UUID, Incident] = {}
         self._not_before: dict[str, datetime] = {}
         self._looked_at: set[str] = set()
+        self._triaged: deque[Together] = deque(maxlen=MOST_TRIAGED)
         self._full = False
 
     def forget(self) -> None:
@@ -91,10 +99,23 @@ class IncidentIntake:
         self.known.clear()
         self._not_before.clear()
         self._looked_at.clear()
+        self._triaged.clear()
 
-    def look_again(self) -> None:
-        """Look again at alerts that belonged nowhere: a ranking may name them now."""
+    def learn(self, together: Together) -> None:
+        """What an investigation's triage joins; alerts that belonged nowhere may do so now."""
+        self._triaged.append(together)
         self._looked_at.clear()
+
+    async def fold(self, incident: Incident) -> None:
+        """Make it part of an older open one that has the same cause, where there is one."""
+        now = self._clock()
+        twin = twin_of(incident, self.known.values())
+        if twin is None:
+            return
+        await self._change(
+            twin, lambda held: with_alerts_of(held, incident, now), "incident joined"
+        )
+        await self._change(incident, lambda held: folded(held, twin, now), "joined another")
 
     async def refresh(self) -> None:
         """Read what changed since the last look."""
@@ -129,7 +150,9 @@ class IncidentIntake:
                 place = place_in(incident, one.told)
                 if place is not None and incident.alerts[place].ends_at is not None:
                     await self._change(
-                        incident, lambda held, told=one.told: _again(held, told), "fires again"
+                        incident,
+                        lambda held, told=one.told: firing_again(held, told),
+                        "fires again",
                     )
 
     async def _end(self, now: datetime) -> None:
@@ -140,9 +163,9 @@ class IncidentIntake:
                 continue
             ends = await self._alerts.ended(going, now)
             if ends:
-                over = [(going[place], at) for place, at in ends.items()]
+                gone = [(going[place], at) for place, at in ends.items()]
                 await self._change(
-                    incident, lambda held, over=over: _over(held, over, now), "alerts ended"
+                    incident, lambda held, gone=gone: over(held, gone, now), "alerts ended"
                 )
 
     # --- what is new ------------------------------------------------------------------------
@@ -177,10 +200,11 @@ class IncidentIntake:
     async def _place(
         self, one: Firing, standing: Standing, now: datetime, *, may_wait: bool
     ) -> None:
-        home = home_of(one.told, self.known.values(), standing.together, now)
+        together = (standing.together, *self._triaged)
+        home = home_of(one.told, self.known.values(), together, now)
         if home is not None:
             incident, why = home
-            await self._change(incident, lambda held: _joined(held, one, why, now), "alert joined")
+            await self._change(incident, lambda held: joined(held, one, why, now), "alert joined")
         elif not self._is_grave(one):
             self._looked_at.add(one.alert.id)
         elif one.told.cluster_name not in self._busy(may_wait=may_wait):
@@ -206,106 +230,12 @@ class IncidentIntake:
             self._full = True
             return
         self._full = False
-        made = await self._incidents.add(_opened(one, now), key_of(one.told))
+        made = await self._incidents.add(opened(one, now), key_of(one.told))
         if made is not None:
             self.known[made.id] = made
-            self.look_again()
+            self._looked_at.clear()
 
     async def _change(
         self, incident: Incident, step: Callable[[Incident], Incident | None], what: str
     ) -> None:
         self.known[incident.id] = await self._incidents.change(incident.id, step, what)
-
-
-# --- what becomes of an incident; pure -----------------------------------------------------------
-
-
-def _opened(one: Firing, now: datetime) -> Incident:
-    told = one.told
-    incident = Incident(
-        id=incident_id(one.alert),
-        title=title_of((told,), None, told.cluster_name),
-        severity=told.severity,
-        state=IncidentState.OPEN,
-        clusters=(told.cluster_name,),
-        started_at=told.starts_at,
-        alerts=(told,),
-        timeline=(fired(told),),
-        created_at=now,
-        updated_at=now,
-        simulated=one.is_simulated,
-    )
-    return incident.model_copy(update={"explanation": explanation_of(incident)})
-
-
-def _joined(incident: Incident, one: Firing, why: str, now: datetime) -> Incident | None:
-    told = one.told
-    if place_in(incident, told) is not None:
-        return None  # it came with another change
-    alerts = (*incident.alerts, told)
-    clusters = tuple(dict.fromkeys((*incident.clusters, told.cluster_name)))
-    changed = incident.model_copy(
-        update={
-            "alerts": alerts,
-            "clusters": clusters,
-            "severity": gravest(alerts),
-            "started_at": min(incident.started_at, told.starts_at),
-            "timeline": merged(incident.timeline, [fired(told, why)]),
-            "simulated": incident.simulated or one.is_simulated,
-        }
-    )
-    return _reopened(changed, now) if incident.state is IncidentState.RESOLVED else changed
-
-
-def _reopened(incident: Incident, now: datetime) -> Incident:
-    """Open again; looked into again, where that was long ago or never came about."""
-    found = incident.rca
-    is_fresh = found is not None and now - found.as_of < INVESTIGATED_AGAIN_AFTER
-    state = incident.investigation if is_fresh else InvestigationState.WAITING
-    return incident.model_copy(
-        update={
-            "state": IncidentState.OPEN,
-            "resolved_at": None,
-            "investigation": state,
-            "timeline": merged(
-                incident.timeline, [said(now, "Reopened: it fires again", source="alert")]
-            ),
-        }
-    )
-
-
-def _again(incident: Incident, told: IncidentAlert) -> Incident | None:
-    place = place_in(incident, told)
-    if place is None or incident.alerts[place].ends_at is None:
-        return None
-    alerts = list(incident.alerts)
-    alerts[place] = alerts[place].model_copy(update={"ends_at": None})
-    changed = incident.model_copy(update={"alerts": tuple(alerts)})
-    if incident.state is not IncidentState.RESOLVED or is_resolved_by_person(incident):
-        return changed
-    return changed.model_copy(update={"state": IncidentState.OPEN, "resolved_at": None})
-
-
-def _over(
-    incident: Incident, over: Sequence[tuple[IncidentAlert, datetime]], now: datetime
-) -> Incident:
-    """With the ends noted; resolved, where nothing fires any more and nobody resolved it before."""
-    alerts = list(incident.alerts)
-    entries = list(incident.timeline)
-    for gone, at in over:
-        for place, one in enumerate(alerts):
-            if one.ends_at is None and is_same(one, gone):
-                alerts[place] = one.model_copy(update={"ends_at": max(at, one.starts_at)})
-                entries.append(ended(alerts[place], max(at, one.starts_at)))
-    changed = incident.model_copy(update={"alerts": tuple(alerts), "timeline": merged((), entries)})
-    if incident.state is IncidentState.RESOLVED or any(one.ends_at is None for one in alerts):
-        return changed
-    last = max(one.ends_at for one in alerts if one.ends_at is not None)
-    note = said(now, "Resolved by itself: none of its alerts fires any more", source="alert")
-    return changed.model_copy(
-        update={
-            "state": IncidentState.RESOLVED,
-            "resolved_at": last,
-            "timeline": merged(changed.timeline, [note]),
-        }
-    )

@@ -239,8 +239,9 @@ class Investigator:
             done = await self._change(
                 running, lambda held: investigated(held, found), "investigated"
             )
-            self._intake.look_again()
             await self._bus.publish(_complete(done))
+            self._intake.learn(found.together)
+            await self._intake.fold(done)
 
     async def _fail(self, incident: Incident, reason: str) -> None:
         entry = said(self._clock(), f"{FAILED}{reason}")

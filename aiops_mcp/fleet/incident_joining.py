@@ -103,7 +103,10 @@ def _key(alert: IncidentAlert) -> Key:
 
 
 def home_of(
-    alert: IncidentAlert, incidents: Iterable[Incident], together: Together, now: datetime
+    alert: IncidentAlert,
+    incidents: Iterable[Incident],
+    together: Sequence[Together],
+    now: datetime,
 ) -> tuple[Incident, str] | None:
     """The incident that an alert belongs to, and why; one that is open before one that is over."""
     found = [
@@ -136,7 +139,7 @@ def may_take(incident: Incident, alert: IncidentAlert, now: datetime) -> bool:
     return alert.starts_at > over or not is_resolved_by_person(incident)
 
 
-def why_of(alert: IncidentAlert, incident: Incident, together: Together) -> str:
+def why_of(alert: IncidentAlert, incident: Incident, together: Sequence[Together]) -> str:
     """Why an alert belongs to an incident; empty where it does not."""
     here = [one for one in incident.alerts if one.cluster_name == alert.cluster_name]
     if any(one.fingerprint == alert.fingerprint for one in here):
@@ -147,7 +150,7 @@ def why_of(alert: IncidentAlert, incident: Incident, together: Together) -> str:
         return "the same component"
     if _is_ranked(alert, incident):
         return "its root causes name the component"
-    if any(together.joins(alert, one) for one in incident.alerts):
+    if any(each.joins(alert, one) for each in together for one in incident.alerts):
         return "triage joins them"
     return ""
 
@@ -164,6 +167,34 @@ def _is_ranked(alert: IncidentAlert, incident: Incident) -> bool:
         return False
     told = {one.component for one in found.causes}
     return component in told or any(name.startswith(f"{component}/") for name in told)
+
+
+def twin_of(incident: Incident, incidents: Iterable[Incident]) -> Incident | None:
+    """An older open incident of which the ranking says that it has the same cause.
+
+    They must have begun within an hour, and who took one on keeps it.
+    """
+    cause = _cause(incident)
+    if cause is None or incident.state is not IncidentState.OPEN:
+        return None
+    same = [
+        one
+        for one in incidents
+        if one.id != incident.id
+        and one.state is not IncidentState.RESOLVED
+        and _cause(one) == cause
+        and abs(one.started_at - incident.started_at) <= NEAR
+        and (one.created_at, str(one.id)) < (incident.created_at, str(incident.id))
+        and len(one.alerts) + len(incident.alerts) <= MOST_ALERTS
+    ]
+    return min(same, key=lambda one: (one.created_at, str(one.id)), default=None)
+
+
+def _cause(incident: Incident) -> tuple[str, str] | None:
+    found = incident.rca
+    if found is None or not found.causes or not incident.alerts:
+        return None
+    return (found.cluster_name, found.causes[0].component)
 
 
 def gravest(alerts: Iterable[IncidentAlert]) -> AlertSeverity:

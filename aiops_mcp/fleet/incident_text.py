@@ -63,6 +63,15 @@ def explanation_of(
     return "\n".join(lines).strip() + "\n"
 
 
+def with_alerts_told(incident: Incident) -> Incident:
+    """With its explanation beginning with the alerts that it has now; a model's stays."""
+    if incident.answer is not None or not incident.alerts:
+        return incident
+    _, _, rest = incident.explanation.partition("\n")
+    first = next(_alerts(incident.alerts))
+    return incident.model_copy(update={"explanation": f"{first}\n{rest}"})
+
+
 def _alerts(alerts: Sequence[IncidentAlert]) -> Iterator[str]:
     if not alerts:
         return

@@ -37,6 +37,7 @@ from aiops_mcp.models.events import Event
 from aiops_mcp.surfaces.mcp_access import PrincipalOf
 from aiops_mcp.surfaces.mcp_resources import FailedRead
 from aiops_mcp.surfaces.mcp_subscriptions import (
+    NO_CLUSTER,
     ClusterChanged,
     ConnectionSubscriptions,
     ScopedListen,
@@ -86,7 +87,7 @@ class FleetServer(FastMCP[Any]):
     async def on_event(self, event: Event) -> None:
         """Tell clients of everything an event changed; made to listen on the event bus."""
         for uri in changed_uris(event):
-            await self.resource_changed(uri, event.cluster_name)
+            await self.resource_changed(uri, event.cluster_name or NO_CLUSTER)
 
     @property
     def in_process(self) -> Server[Any]:

@@ -34,6 +34,10 @@ from aiops_mcp.models.principal import Principal
 
 CLUSTERS_URI = "fleet://clusters"
 
+INCIDENTS_URI = "fleet://incidents"
+NO_CLUSTER = ""
+"""Of several clusters: only who sees the whole fleet hears of it."""
+
 _SEND_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -56,6 +60,8 @@ Sees = Callable[[], Principal]
 
 def changed_uris(event: Event) -> tuple[str, ...]:
     """The resources whose content an event changed, by the cluster's name and by its id."""
+    if event.event_type is EventType.INCIDENT_UPDATED:
+        return (INCIDENTS_URI, f"{INCIDENTS_URI}/{event.payload.get('incident_id')}")
     pages = _PAGES.get(event.event_type, ())
     names = [str(name) for name in (event.cluster_name, event.cluster_id) if name]
     uris = [f"{CLUSTERS_URI}/{name}{page}" for name in names for page in pages]
