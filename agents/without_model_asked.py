@@ -27,6 +27,10 @@ from agents.without_model_topics import (
 _COUNTS: Final = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "six": 6, "twelve": 12}
 
 
+_LISTINGS: Final = frozenset({Topic.ALERTS, Topic.CLUSTERS, Topic.RUNBOOK})
+"""What may be asked to be shown and no more; a doubt in the question asks for the cause too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked. ``words`` are those that may name something; ``at`` is a time in the past."""
@@ -68,11 +72,9 @@ def _of_words(text: str, now: datetime) -> Asked:
         )
     )
     alert = next((name for name in ALERT.findall(text) if _is_alert(name, text)), None)
-    wants = CAUSE.search(text) is not None
     if alert and topic is Topic.ALERTS:
-        topic, wants = Topic.TROUBLE, True
-    if not wants and topic is Topic.TROUBLE:
-        wants = True
+        topic = Topic.TROUBLE
+    wants = topic not in _LISTINGS or CAUSE.search(text) is not None
     return Asked(
         text=text,
         topic=topic,

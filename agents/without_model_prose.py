@@ -42,7 +42,7 @@ def told(story: Story) -> str:
         lines += topic
     elif story.causes:
         lines += _caused(story)
-        lines += ["", *topic] if topic else []
+        lines += ["**What was asked about**", *topic] if topic else []
     else:
         lines += topic or []
         lines += ["", *_calm(story)] if topic else _calm(story)

@@ -9,6 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 _MOMENT: Final = re.compile(r"(?:(\d{4})-)?(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::\d{2})?Z?")
+_BETWEEN: Final = re.compile(
+    r";\s+(?=(?:seen|alert|change|calls?|log|event|metric|trace): |it began|what (?:it|was) |"
+    r"those that call|all clusters|none of |\d+ of its|[\w/ -]{3,60} (?:rose|fell|moves) |"
+    r"\S+, on which it depends|(?:rollout|config|scale|deletion|creation|image)\w* of )"
+)
+"""Between two pieces of evidence; a semicolon within one is not."""
 LONGEST = 220
 
 
@@ -26,8 +32,7 @@ def code(text: object, most: int = LONGEST) -> str:
 
 def parts(cell: object) -> list[str]:
     """The sentences of a cell of evidence, which stand between semicolons."""
-    told = plain(cell)
-    return [part.strip() for part in re.split(r";\s+(?=[a-z]+:|[a-z]|\d)", told) if part.strip()]
+    return [part.strip() for part in _BETWEEN.split(plain(cell)) if part.strip()]
 
 
 def when(cell: object, now: datetime) -> str:
