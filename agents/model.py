@@ -21,7 +21,7 @@ from agents.model_address import address_of
 from agents.model_call import ServerOptions, import_openai
 from agents.model_faults import ModelFault
 from agents.model_server import ModelServer
-from aiops_mcp.errors import ContextTooLarge, ModelNotAvailable
+from aiops_mcp.errors import ContextTooLarge, InputError, ModelNotAvailable
 from aiops_mcp.settings import Settings
 
 DEFAULT_CONTEXT: Final = 8_192
@@ -221,13 +221,12 @@ def open_models(
     Nothing is contacted yet. A ``transport`` replaces the network.
 
     Raises:
-        InputError: one of the URLs, or the file of certificates, cannot be used.
+        InputError: one of the URLs, the key, or the file of certificates cannot be used.
     """
     if not settings.model_urls:
         return None
-    key = settings.model_api_key
     options = ServerOptions(
-        api_key=(key.get_secret_value().strip() or None) if key is not None else None,
+        api_key=_key_in(settings),
         ca_file=settings.model_ca_file,
         first_token_timeout=settings.model_first_token_timeout,
         stall_timeout=settings.model_stall_timeout,
@@ -239,6 +238,16 @@ def open_models(
         ModelServer(address_of(url), options, transport=transport) for url in settings.model_urls
     ]
     return ModelPool(servers, context=settings.model_context)
+
+
+def _key_in(settings: Settings) -> str | None:
+    secret = settings.model_api_key
+    key = secret.get_secret_value().strip() if secret is not None else ""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise InputError(
+            "AIOPS_MODEL_API_KEY holds what no header can carry.", "A key is one word of ASCII."
+        )
+    return key or None
 
 
 __all__ = ["DEFAULT_CONTEXT", "ModelHealth", "ModelNotAvailable", "ModelPool", "open_models"]

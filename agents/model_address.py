@@ -5,7 +5,6 @@ no redirects, and no headers but those of the request itself (the ``openai`` pac
 operating system and versions, and read more headers from the environment).
 """
 
-import ipaddress
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -40,14 +39,6 @@ class Address:
     model: str | None
     shown: str
 
-    @property
-    def is_loopback(self) -> bool:
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
-
 
 def address_of(url: str) -> Address:
     """Read one of ``AIOPS_MODEL_URLS``.
@@ -69,11 +60,13 @@ def address_of(url: str) -> Address:
     name = f"[{host}]" if ":" in host else host
     place = name if port is None else f"{name}:{port}"
     path = parts.path.rstrip("/")
-    return Address(
-        urlunsplit((parts.scheme, place, path, parts.query, "")),
-        parts.fragment or None,
-        urlunsplit((parts.scheme, place, path, "", "")),
-    )
+    base_url = urlunsplit((parts.scheme, place, path, parts.query, ""))
+    try:
+        httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise InputError("One of AIOPS_MODEL_URLS is no URL.", _HINT) from error
+    shown = urlunsplit((parts.scheme, place, path, "", ""))
+    return Address(base_url, parts.fragment or None, shown)
 
 
 class OneHost(httpx2.AsyncBaseTransport):

@@ -5,6 +5,7 @@ of a request is left out and asked again, and left out from then on.
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
@@ -27,8 +28,11 @@ from aiops_mcp.errors import ContextTooLarge
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
 
-_TAIL_SECONDS: Final = 2.0
+_COUNT_SECONDS: Final = 2.0
 """How long the count may take to follow the end of an answer."""
+
+_LINE_SECONDS: Final = 0.25
+"""How long ``[DONE]`` may take to follow; it only makes the connection fit to be used again."""
 
 _LEAST_ROOM: Final = 128
 """An answer of fewer tokens is not worth asking for."""
@@ -169,7 +173,8 @@ class ChatCalls:
                 while (chunk := await self._next(begun.stream, deadline)) is not _END:
                     yield chunk
                     if gathering.finished:
-                        deadline = loop.time() + min(_TAIL_SECONDS, stall)
+                        tail = _LINE_SECONDS if gathering.counted else _COUNT_SECONDS
+                        deadline = loop.time() + min(tail, stall)
                     elif gathering.began:
                         deadline = loop.time() + stall
         finally:
@@ -232,6 +237,8 @@ class ChatCalls:
         if self._openai is None:
             from openai import AsyncOpenAI
 
+            # Its debug lines would hold what is said in a chat.
+            logging.getLogger("openai").setLevel(logging.WARNING)
             self._openai = AsyncOpenAI(
                 api_key="set by the transport",
                 organization="",

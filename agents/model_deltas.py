@@ -160,6 +160,11 @@ class TurnGathering:
         return bool(self._reason)
 
     @property
+    def counted(self) -> bool:
+        """Whether the server told how many tokens it was."""
+        return bool(self._usage)
+
+    @property
     def stray_end_of_thought(self) -> bool:
         return self._thinking.stray_end
 

@@ -77,6 +77,19 @@ class ModelFault(ModelNotAvailable):
         self.slow = slow
         self.unknown_model = unknown_model
 
+    def anew(self) -> "ModelFault":
+        """The same for another who waited for it."""
+        return ModelFault(
+            self.place,
+            self.cause,
+            self.hint,
+            transient=self.transient,
+            wait=self.wait,
+            refused=self.refused,
+            slow=self.slow,
+            unknown_model=self.unknown_model,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -28,6 +28,7 @@ LISTING_SECONDS: Final = 5.0
 
 _LISTING_KEPT_SECONDS: Final = 300.0
 _STALE_LISTING_SECONDS: Final = 30.0
+_FAULT_SHARED_SECONDS: Final = 0.1
 _CONNECT_SECONDS: Final = 5.0
 _BYTES_A_TOKEN: Final = 32
 """More bytes than this for each token asked for, and the server does not keep to the limit."""
@@ -58,8 +59,9 @@ class ModelServer:
         )
         self._calls = ChatCalls(address, options, self._http)
         self._begins_inside_thought = False
-        self._offered: Offered | None = None
-        self._offered_until = float("-inf")
+        self._offered = Offered()
+        self._fault: ModelFault | None = None
+        self._listed_until = float("-inf")
         self._listing = asyncio.Lock()
 
     async def aclose(self) -> None:
@@ -115,17 +117,26 @@ class ModelServer:
             ModelFault: it does not answer, or not with a list.
         """
         async with self._listing:
-            if not anew and self._offered is not None and self._clock() < self._offered_until:
-                return self._offered
-            try:
-                self._offered = await self._listed()
-            except ModelFault:
-                if anew or self._offered is None:
-                    raise
-                self._offered_until = self._clock() + _STALE_LISTING_SECONDS
-                return self._offered
-            self._offered_until = self._clock() + _LISTING_KEPT_SECONDS
+            if anew or self._clock() >= self._listed_until:
+                await self._list(anew=anew)
+            if self._fault is not None:
+                raise self._fault.anew()
             return self._offered
+
+    async def _list(self, *, anew: bool) -> None:
+        """Ask for the list. Those who waited meanwhile share what came of it."""
+        seconds = self.standing.seconds_barred
+        try:
+            if seconds and not anew:
+                raise faults.barred(self.address.shown, seconds)  # as if it was asked
+            self._offered, self._fault = await self._listed(), None
+        except ModelFault as fault:
+            is_known = bool(self._offered.models) and not anew
+            self._fault = None if is_known else fault
+            kept = _STALE_LISTING_SECONDS if is_known else _FAULT_SHARED_SECONDS
+        else:
+            kept = _LISTING_KEPT_SECONDS
+        self._listed_until = self._clock() + kept
 
     async def _listed(self) -> Offered:
         found = offered_in(await self._get(self._url("/models")))

@@ -28,9 +28,10 @@ class Standing:
 
     def failed(self, *, wait: float | None = None, slow: bool = False) -> None:
         """One more call in vain. ``wait``: not before so many seconds; ``slow``: time was lost."""
-        doubled = 2.0 ** min(self._failures, 10)
-        self._failures += 1
         now = self._clock()
+        if now >= self._cool_at:  # many calls that fail together are one failure
+            self._failures = min(self._failures + 1, 10)
+        doubled = 2.0 ** (self._failures - 1)
         self._cool_at = now + min(_FIRST_COOLING * doubled, _LONGEST_COOLING)
         if slow:
             self._open_at = max(self._open_at, now + min(_FIRST_BAR * doubled, _LONGEST_BAR))

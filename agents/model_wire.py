@@ -22,7 +22,7 @@ class Feature(Enum):
 
     USAGE = ("stream_options", "include_usage")
     MAX_COMPLETION_TOKENS = ("max_completion_tokens",)
-    STRICT = ("strict", "additionalproperties", "invalid schema for function")
+    STRICT = ("strict", "additionalproperties", "schema", "grammar")
     CHOICE = ("tool_choice", "tool choice")
     TEMPERATURE = ("temperature",)
 

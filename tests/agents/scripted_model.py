@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import json
 import re
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -120,6 +121,7 @@ class Options:
     api_key: str | None = None
     refuses: Sequence[str] = ()
     without_list: bool = False
+    list_delay: float = 0.0
     loop: bool = False
 
 
@@ -141,7 +143,7 @@ class _Server:
         self.tasks.add(task)
         try:
             await self._one(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self.tasks.discard(task)
@@ -158,6 +160,8 @@ class _Server:
             told = f"Incorrect API key provided: {headers.get('authorization', '')}"
             _reply(writer, 401, error(told, "AuthenticationError", 401))
         elif method == "GET":
+            if self.options.list_delay:
+                await asyncio.sleep(self.options.list_delay)
             self._get(path, writer)
         elif path.endswith("/chat/completions"):
             asked = Asked(path, headers, json.loads(content))
@@ -169,11 +173,12 @@ class _Server:
         await writer.drain()
 
     def _get(self, path: str, writer: asyncio.StreamWriter) -> None:
+        if path.endswith("/models"):
+            self.listings += 1
+            self.url.listings = self.listings
         if not path.endswith("/models") or self.options.without_list:
             _reply(writer, 404, {"detail": "Not Found"})
             return
-        self.listings += 1
-        self.url.listings = self.listings
         names = self.options.models or (self.options.model,)
         told = {} if self.options.context is None else {"max_model_len": self.options.context}
         data = [{"id": name, "object": "model", "owned_by": "script", **told} for name in names]
@@ -444,12 +449,20 @@ def _reply(
 
 @asynccontextmanager
 async def scripted_model(
-    script: Script, *, port: int = 0, host: str = "127.0.0.1", **options: Any
+    script: Script,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> AsyncGenerator[ScriptedUrl]:
     """Serve a script; gives the base URL (``…/v1``). ``options`` are those of ``Options``."""
+    if not callable(script):
+        script = [as_said(turn) for turn in script]  # a mistake in it shows now
     serving = _Server(script, Options(**options))
-    server = await asyncio.start_server(serving.connected, host, port, limit=2**24)
-    url = ScriptedUrl(f"http://{host}:{server.sockets[0].getsockname()[1]}/v1")
+    server = await asyncio.start_server(serving.connected, host, port, ssl=tls, limit=2**24)
+    scheme = "http" if tls is None else "https"
+    url = ScriptedUrl(f"{scheme}://{host}:{server.sockets[0].getsockname()[1]}/v1")
     url.requests, url.script = serving.requests, script
     url.asked, url.left = serving.asked, serving.left
     url.listings = url.answered = 0

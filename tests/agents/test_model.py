@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
+from bad_servers import server_tls
 from scripted_model import Said, by_turn, error, scripted_model
 
 from agents.conversation import (
@@ -773,6 +774,17 @@ async def test_a_list_that_cannot_be_read_again_stands():
     assert kept.servers[0]._offered is not None
 
 
+async def test_many_who_wait_for_the_list_share_it():
+    async with scripted_model([], list_delay=0.05) as url, pool_of(url) as pool:
+        assert await asyncio.gather(*(pool.context_tokens() for _ in range(20))) == [32_768] * 20
+        assert url.listings == 1
+    script = scripted_model([], without_list=True, list_delay=0.05)
+    async with script as url, pool_of(url) as pool:
+        pool.servers[0]._clock = lambda: 0.0
+        assert await asyncio.gather(*(pool.context_tokens() for _ in range(20))) == [8192] * 20
+        assert url.listings == 1
+
+
 async def test_many_turns_at_once():
     def say(body):
         return Said(f"You said {body['messages'][-1]['content']}", delay=0.001)
@@ -819,6 +831,25 @@ def test_urls_that_cannot_be_used(url, said):
     with pytest.raises(InputError, match=said) as caught:
         open_models(Settings(model_urls=(url,)))
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["two words", "schlüssel", "a\x00b", "a\nb"])
+def test_a_key_that_no_header_can_carry(key):
+    with pytest.raises(InputError, match="AIOPS_MODEL_API_KEY") as caught:
+        open_models(Settings(model_urls=("http://host/v1",), model_api_key=key))
+    assert key not in str(caught.value)
+
+
+async def test_certificates_of_its_own(tmp_path):
+    tls = server_tls(tmp_path)
+    async with scripted_model(["ok"], tls=tls) as url:
+        async with pool_of(url) as pool:
+            fault = await failed(pool)
+            assert pool.slept == []
+        async with pool_of(url, model_ca_file=tmp_path / "self-signed.pem") as pool:
+            assert text_of((await turn(pool))[0]) == "ok"
+    assert "is not trusted" in fault.message
+    assert "AIOPS_MODEL_CA_FILE" in fault.hint
 
 
 def test_certificates_that_cannot_be_read(tmp_path):

@@ -330,6 +330,11 @@ def test_a_slow_server_is_not_asked_for_a_while():
     assert standing.seconds_barred == 30.0
     for _ in range(20):
         standing.failed(slow=True)
+    assert standing.seconds_barred == 30.0  # they all waited for the same
+    for seconds in (30.0, 60.0, 120.0, 120.0):
+        now[0] += seconds
+        assert standing.seconds_barred == 0
+        standing.failed(slow=True)
     assert standing.seconds_barred == 120.0
     standing.succeeded()
     assert standing.seconds_barred == 0
