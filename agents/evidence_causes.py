@@ -1,7 +1,8 @@
 """The causes that the results of an answer name, likeliest first over all of them. Pure.
 
-Read from the digests of triage and analyze_root_cause. A ranking looked at one cluster closely, triage
-at all of them from afar: of a cluster the ranking's order holds, triage says which cluster is worst.
+Read from the digests of triage and analyze_root_cause. A ranking looked at one cluster closely,
+triage at all of them from afar: of a cluster the ranking's order holds, triage says which cluster
+is worst.
 """
 
 import re

@@ -85,7 +85,8 @@ CAUSE: Final = re.compile(
     r"\bexplain\b|\binvestigat\w+|\bdiagnos\w+|\bhealthy?\b|\bstatus\b|\bok(?:ay)?\b|\bunhealthy\b|"
     r"\bhow (?:is|are)\b|\bmatter\b|\bgoing on\b|\blatenc\w+|\bthrottl\w*|\boff the bus\b|"
     r"\blos[est]\w*|"
-    r"\bdegraded\b|\bstuck\b|\bpending\b|\bunreachable\b|\bcut off\b|\baway\b|\boffline\b|\bhot\b|\bfix\b|\btriage\b|\banalys[ei]\w*|"
+    r"\bdegraded\b|\bstuck\b|\bpending\b|\bunreachable\b|\bcut off\b|\baway\b|"
+    r"\boffline\b|\bhot\b|\bfix\b|\btriage\b|\banalys[ei]\w*|"
     r"\banalyz\w+|\bunstable\b|\bflapp\w+|\breject\w*|\btimeouts?\b|\brestart\w*",
     re.IGNORECASE,
 )
