@@ -34,6 +34,9 @@ _HOW_TO_SET: Final = (
         "AIOPS_MODEL_API_KEY is sent where it is set. Nothing else is ever contacted."
     ),
 )
+_OF_THE_SERVER: Final = (
+    "This is what is set here; GET /api/v1/chat/models tells what the running server asks."
+)
 
 
 def models(
@@ -47,6 +50,8 @@ def models(
 
     def action() -> None:
         digest, works = asyncio.run(examined(run.settings(), test=test))
+        if run.server is not None:
+            digest = digest.model_copy(update={"notes": (*digest.notes, _OF_THE_SERVER)})
         run.output.digest(digest)
         if not works:
             raise typer.Exit(EXIT_FAILED)

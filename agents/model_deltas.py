@@ -165,8 +165,11 @@ class TurnGathering:
         return bool(self._usage)
 
     @property
-    def stray_end_of_thought(self) -> bool:
-        return self._thinking.stray_end
+    def begins_inside_thought(self) -> bool | None:
+        """Whether the template opens the thought, where this turn told; ask after ``rest``."""
+        if self._thinking.stray_end or self._thinking.was_no_thought:
+            return self._thinking.stray_end
+        return None
 
     def feed(self, chunk: object) -> list[Spoken]:
         """The pieces in one chunk, mostly one or none."""

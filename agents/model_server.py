@@ -91,8 +91,8 @@ class ModelServer:
             raise faults.said_nothing(self.address.shown)
         for piece in gathering.rest():
             yield piece
-        if gathering.stray_end_of_thought:
-            self._begins_inside_thought = True
+        if (found := gathering.begins_inside_thought) is not None:
+            self._begins_inside_thought = found
         estimate = estimate_turns(request.turns) + estimate_tools(request.tools)
         yield gathering.done(prompt_estimate=estimate, model=begun.model, cut=cut)
 

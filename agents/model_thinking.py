@@ -35,6 +35,8 @@ class ThinkingSplit:
         self._unclosed: list[str] = []
         self.stray_end = False
         """Whether a thought ended that was never opened."""
+        self.was_no_thought = False
+        """Whether what was taken for a thought from the beginning on never ended."""
 
     def feed(self, text: str) -> list[Spoken]:
         """What of the text so far is sure to be thought or answer."""
@@ -49,6 +51,7 @@ class ThinkingSplit:
         kept, self._kept = self._kept, ""
         if self._closing is not None and self._begins_inside:
             whole = "".join(self._unclosed) + kept
+            self.was_no_thought = bool(whole)
             return [TextPiece(whole)] if whole else []
         if not kept or (not self._in_answer and kept.isspace()):
             return []

@@ -198,12 +198,19 @@ async def test_calls_in_every_shape(shape):
 async def test_a_thought_in_tags_that_its_template_opens():
     """The first answer shows it, as nobody can know; from the second on it is kept apart."""
     said = Said(pieces=["Let me", " see.</th", "ink>\n\nYes."])
-    async with scripted_model([said, said]) as url, pool_of(url) as pool:
+    call = Said(calls=[("get_alerts", {})])
+    script = [said, call, said, "No thought.", "None either."]
+    async with scripted_model(script) as url, pool_of(url) as pool:
         first, _ = await turn(pool)
+        await turn(pool)
         second, _ = await turn(pool)
+        third, _ = await turn(pool)
+        fourth, _ = await turn(pool)
     assert text_of(first) == "Let me see.\n\nYes."
     assert text_of(second) == "Yes."
     assert [each.text for each in second if isinstance(each, ReasoningPiece)] == ["Let me", " see."]
+    assert third[-1] == TextPiece("No thought.")
+    assert fourth == [TextPiece("None "), TextPiece("either.")]
 
 
 async def test_a_server_that_does_not_stream_answers_all_the_same():

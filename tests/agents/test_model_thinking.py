@@ -83,5 +83,17 @@ def test_a_thought_that_was_none_is_the_answer():
     thinking = ThinkingSplit(begins_inside=True)
     assert thinking.feed("All is well") == [ReasoningPiece("All is well")]
     assert thinking.end() == [TextPiece("All is well")]
+    assert thinking.was_no_thought
     assert not thinking.stray_end
     assert split(["All is well</"], begins_inside=True) == ("All is well", "All is well</")
+
+
+def test_nothing_at_all_tells_nothing():
+    thinking = ThinkingSplit(begins_inside=True)
+    assert thinking.end() == []
+    assert not thinking.was_no_thought
+    thinking = ThinkingSplit(begins_inside=True)
+    thinking.feed("hm</think>")
+    thinking.feed("yes")
+    assert thinking.end() == []
+    assert not thinking.was_no_thought

@@ -71,6 +71,11 @@ def test_without_one_it_explains(aiops):
     assert "AIOPS_MODEL_URLS=http" in answer["notes"][0]
 
 
+def test_beside_a_running_server_it_says_whose_these_are(aiops):
+    answer = aiops("models", AIOPS_MODEL_URLS="", AIOPS_SERVER="http://127.0.0.1:9").json()
+    assert "GET /api/v1/chat/models" in answer["notes"][-1]
+
+
 def test_only_the_list(aiops):
     with served([], models=["a", "b"]) as url:
         answer = aiops("models", "--no-test", AIOPS_MODEL_URLS=url).json()
