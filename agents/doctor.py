@@ -32,6 +32,7 @@ async def examine(settings: Settings, server: str | None, token: str | None) -> 
         async with _opened(settings) as app:
             await app.check_stale_clusters()
             findings.append(Finding("database", f"ready ({app.database.place})"))
+            findings += await _texts(app)
             findings += await _clusters(app)
     except AiopsError as error:
         findings.append(Finding("database", f"FAILING: {error.message}", error.hint))
@@ -85,6 +86,18 @@ async def _server(server: str, token: str | None) -> Finding:
     except AiopsError as error:
         return Finding("server", f"FAILING: {error.message}", error.hint or "Start it: aiops serve")
     return Finding("server", f"answers at {server}")
+
+
+async def _texts(app: App) -> list[Finding]:
+    """Files of the folders of personas and runbooks that cannot be used."""
+    broken = [
+        *(("persona", each) for each in await app.context.personas.broken()),
+        *(("runbook", each) for each in await app.context.runbooks.broken()),
+    ]
+    return [
+        Finding(f"{kind} {each.file}", f"NOT USED: {each.error.message}", each.error.hint)
+        for kind, each in broken
+    ]
 
 
 async def _clusters(app: App) -> list[Finding]:
