@@ -75,6 +75,7 @@ class Orders:
 
         A writing call is taken as asked for when the text names the tool or a value that the user
         never said; a reading one when it names the tool, and a value where there are any, or a URL.
+        The user asks for a call by its name, or by the words of it and all its values.
         """
         if name.casefold() in self._asked:
             return False
@@ -83,6 +84,8 @@ class Orders:
             for value in map(str.casefold, _strings(arguments))
             if len(value) >= _TELLING and value not in self._asked
         ]
+        if not values and all(word in self._asked for word in name.casefold().split("_")):
+            return False
         for excerpt in self._excerpts:
             is_named = name.casefold() in excerpt or name.replace("_", " ") in excerpt
             has_value = any(value in excerpt for value in values)

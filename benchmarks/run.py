@@ -238,6 +238,12 @@ def incidents(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def chats(*, quick: bool) -> list[Figure]:
+    import chats as bench
+
+    return bench.measure(quick=quick)
+
+
 def watch(*, quick: bool) -> list[Figure]:
     import watch as bench
 
@@ -275,6 +281,7 @@ BENCHMARKS = {
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
     "gpu_polling": Benchmark(gpu_polling, "2,000 GPUs watched through DCGM: share of a core"),
     "stream": Benchmark(stream, "a thousand stream clients beside a plain loop"),
+    "chats": Benchmark(chats, "fifty chats at once: first event, event loop, memory"),
     "alerts": Benchmark(alert_polling, "alerts of 500 clusters polled, 20,000 deduplicated"),
     "watch": Benchmark(watch, "the watcher alone, in process (scale has it all)", always=False),
 }
