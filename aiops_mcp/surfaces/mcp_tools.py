@@ -169,7 +169,8 @@ class OperationTool(Tool):
 
 
 async def _report_progress(done: float, total: float | None, message: str) -> None:
-    await get_context().report_progress(done, total, clean_text(message))
+    # The session's own way: it also reaches a client in this process, which needs no token.
+    await get_context().session.report_progress(done, total, clean_text(message))
 
 
 def _permission(operation: Operation, principal_of: PrincipalOf) -> Any:
