@@ -23,6 +23,7 @@ from agents.model_address import Address
 from agents.model_deltas import TurnGathering
 from agents.model_faults import ModelFault, Refusal
 from agents.model_wire import EVERYTHING, PLAIN, Dialect, refused_feature, request_body
+from agents.tokens import estimate_tools, estimate_turns
 from aiops_mcp.errors import ContextTooLarge
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class ChatCalls:
         max_tokens = request.max_tokens or self._options.max_tokens
         dialect = self._dialect
         first_fault: ModelFault | None = None
+        is_shorter = False
         while True:
             body = request_body(
                 request,
@@ -113,7 +115,10 @@ class ChatCalls:
                 self._dialect = dialect
                 return Begun(stream, model, max_tokens, deadline)
             if (overflow := faults.overflow_in(refusal)) is not None:
-                max_tokens = self._room(overflow, model, max_tokens)
+                room = self._room(overflow, request, model, max_tokens)
+                if room is None or is_shorter:
+                    raise overflow
+                max_tokens, is_shorter = room, True
                 continue
             fault = faults.refused(self._place, refusal, model=model)
             less = _less(dialect, refusal) if fault.refused else None
@@ -123,15 +128,24 @@ class ChatCalls:
                 first_fault = fault
             dialect = less
 
-    def _room(self, overflow: ContextTooLarge, model: str, max_tokens: int) -> int:
-        """How long an answer may be beside that prompt. Raises the overflow when too short."""
+    def _room(
+        self, overflow: ContextTooLarge, request: ModelRequest, model: str, max_tokens: int
+    ) -> int | None:
+        """How long an answer may be beside that prompt; ``None`` where it is not worth asking.
+
+        vLLM stops to count where the prompt is too long, so that often we have to guess it.
+        """
         context = overflow.details.get("context_tokens")
+        if context is None:
+            return None
+        self.contexts[model] = context
         prompt = overflow.details.get("prompt_tokens")
-        if context is not None:
-            self.contexts[model] = context
-            if prompt is not None and _LEAST_ROOM <= context - prompt < max_tokens:
-                return context - prompt
-        raise overflow
+        if prompt is None:
+            prompt = estimate_turns(request.turns) + estimate_tools(request.tools)
+            prompt += prompt // 20
+            max_tokens //= 2
+        room = min(context - prompt, max_tokens)
+        return room if room >= _LEAST_ROOM else None
 
     async def _post(self, body: Mapping[str, Any], deadline: float) -> "AsyncStream[object]":
         from openai import APIConnectionError, APIStatusError, AsyncStream, OpenAIError
@@ -142,7 +156,8 @@ class ChatCalls:
                 stream = await self._client().post(
                     "/chat/completions",
                     cast_to=object,
-                    body=dict(body),
+                    content=orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS),
+                    options={"headers": {"content-type": "application/json"}},
                     stream=True,
                     stream_cls=AsyncStream[object],
                 )

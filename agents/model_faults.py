@@ -34,7 +34,7 @@ _CONTEXT: Final = (
 )
 _PROMPT: Final = (
     re.compile(r"\((\d+) in the messages", re.IGNORECASE),
-    re.compile(r"prompt contains (?:at least )?(\d+) input tokens", re.IGNORECASE),
+    re.compile(r"prompt contains (\d+) input tokens", re.IGNORECASE),  # "at least" says little
     re.compile(r"request has (\d+) input tokens", re.IGNORECASE),
     re.compile(r"request \((\d+) tokens\)", re.IGNORECASE),
     re.compile(r"input \((\d+) tokens\)", re.IGNORECASE),

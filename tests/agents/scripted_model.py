@@ -314,7 +314,8 @@ def error(message: str, kind: str = "BadRequestError", code: int = 400) -> dict[
 
 
 def overflow(context: int, prompt: int, output: int) -> str:
-    """As vLLM refuses a conversation that does not fit."""
+    """As vLLM refuses a conversation that does not fit: it counts no further than it must."""
+    prompt = min(prompt, context - output + 1)
     return (
         f"This model's maximum context length is {context} tokens. However, you requested "
         f"{output} output tokens and your prompt contains at least {prompt} input tokens, for a "

@@ -319,25 +319,41 @@ async def test_a_conversation_that_does_not_fit():
         fault = await failed(pool, ModelRequest(turns), ContextTooLarge)
         assert len(url.requests) == 1
         assert pool.slept == []
-    assert fault.details["context_tokens"] == 4096
-    assert fault.details["prompt_tokens"] > 5000
+    assert fault.details == {"context_tokens": 4096}
     assert "4096" in fault.message
 
 
-async def test_an_answer_that_does_not_fit_beside_the_prompt_is_asked_for_shorter():
-    turns = [Turn("user", "x" * 11_000)]
+@pytest.mark.parametrize(("length", "shorter"), [(11_000, 750), (13_000, 300)])
+async def test_an_answer_that_does_not_fit_beside_the_prompt_is_asked_for_shorter(length, shorter):
+    turns = [Turn("user", "x" * length)]
     async with scripted_model(["ok"], context=4096) as url, pool_of(url) as pool:
         _, done = await turn(pool, ModelRequest(turns))
         short = url.requests[1].body["max_completion_tokens"]
+        assert len(url.requests) == 2
     assert done.finish is Finish.STOP
-    assert short == 4096 - done.prompt_tokens
-    assert 128 <= short < 1500
+    assert short == pytest.approx(shorter, abs=4)
+    assert done.prompt_tokens + short <= 4096
+
+
+async def test_a_prompt_that_was_counted_leaves_just_so_much_room():
+    told = {"error": {"message": "exceed_context_size", "n_prompt_tokens": 3000, "n_ctx": 4000}}
+    async with scripted_model([Said(status=400, body=told), "ok"]) as url, pool_of(url) as pool:
+        await turn(pool)
+        assert url.requests[1].body["max_completion_tokens"] == 1000
+
+
+async def test_an_answer_is_made_shorter_only_once():
+    told = {"error": {"message": "exceed_context_size", "n_prompt_tokens": 3000, "n_ctx": 4000}}
+    script = scripted_model([Said(status=400, body=told)] * 9)
+    async with script as url, pool_of(url) as pool:
+        await failed(pool, kind=ContextTooLarge)
+        assert len(url.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("body", "details"),
     [
-        (error("This model's maximum context length is 4096 tokens."), {"context_tokens": 4096}),
+        (error("This model's maximum context length is 100 tokens."), {"context_tokens": 100}),
         (error("max_tokens must be at least 1, got -3."), {}),
         ({"error": {"message": "Too long", "code": "context_length_exceeded"}}, {}),
         (
