@@ -29,6 +29,7 @@ class Screen:
         self._live = live
         self._shows_steps = steps
         self._names: dict[str, str] = {}
+        self._planned: list[str] = []
         self._shown = ""
         self.message_id = ""
         self.failed: Mapping[str, Any] | None = None
@@ -60,10 +61,17 @@ class Screen:
         elif kind == "tool_result":
             self._result(data)
         elif kind == "plan":
-            parts = [f"{_PLAN.get(each['state'], '·')} {each['text']}" for each in data["plan"]]
-            self._quiet(f"plan: {'  '.join(parts)}")
+            self._plan(data["plan"])
         elif kind == "notice":
             self._quiet(f"! {data.get('message')}", style="yellow", always=True)
+
+    def _plan(self, plan: Sequence[Mapping[str, str]]) -> None:
+        """A plan that is new; how far it is, is seen by what is called."""
+        texts = [each["text"] for each in plan]
+        if texts != self._planned:
+            self._planned = texts
+            parts = [f"{_PLAN.get(each['state'], '·')} {each['text']}" for each in plan]
+            self._quiet(f"plan: {'  '.join(parts)}")
 
     def _result(self, data: Mapping[str, Any]) -> None:
         call = self._names.get(str(data.get("tool_call_id")), str(data.get("tool") or "a tool"))
@@ -106,16 +114,14 @@ class Screen:
     def _end_line(self) -> None:
         if self._shown and not self._shown.endswith("\n"):
             self._out.write("\n")
+            self._shown += "\n"
         self._out.flush()
 
     def _quiet(self, text: str, *, style: str = "dim", always: bool = False) -> None:
         if not self._shows_steps and not always:
             return
         if self._live:
-            if self._shown and not self._shown.endswith("\n"):
-                self._out.write("\n")
-                self._shown += "\n"
-            self._out.flush()
+            self._end_line()
         self._errors.print(Text(shortened(text, _LINE), style=style), soft_wrap=True)
 
 
@@ -149,6 +155,6 @@ def reference_lines(reference: Reference) -> list[str]:
     return lines
 
 
-def print_lines(lines: Sequence[str], out: TextIO = sys.stdout) -> None:
-    out.write("".join(f"{line}\n" for line in lines))
-    out.flush()
+def print_lines(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()

@@ -197,6 +197,7 @@ class Conversation:
         from agents.chat_client import new_session
 
         self._session = await new_session(self._client, **self._fields)
+        self._fields = {}
         return self._session
 
     async def _change(self, **fields: Any) -> None:
@@ -239,12 +240,17 @@ class Conversation:
     async def _time(self, arguments: list[str]) -> None:
         text = " ".join(arguments)
         if not text:
-            scope = self._session.time_scope if self._session else self._fields
-            self._say(f"About {scope or 'now'}.")
+            self._say(f"About {self._period()}.")
             return
         none = {"start_time": None, "end_time": None}
         await self._change(**(none if text == "-" else none | time_fields(text)))
         self._say(f"About {'now' if text == '-' else text}.")
+
+    def _period(self) -> str:
+        scope = self._session.time_scope.model_dump(mode="json") if self._session else {}
+        start = scope.get("start") or self._fields.get("start_time")
+        end = scope.get("end") or self._fields.get("end_time")
+        return f"{start or '(open)'} to {end or 'now'}" if start or end else "now"
 
     async def _model(self, arguments: list[str]) -> None:
         if arguments:
@@ -345,6 +351,7 @@ class Conversation:
         self._last = answers[-1] if answers else None
         if self._fields:
             await self._change(**self._fields)
+            self._fields = {}
         self._say(f"Going on: {self._session.title or self._session.id}")
         if self._last is not None and self._last.state.value != "COMPLETE":
             self._say(f"Its last answer is {self._last.state.value}; /retry makes it anew.")
