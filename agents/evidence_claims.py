@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from agents.evidence_held import is_fraction_shown, is_shown, rest_of
 from agents.evidence_names import Known, clusters_of, is_name_in_code, known_names, names_in
-from agents.evidence_numbers import Claimed, claimed_numbers, is_shown, shown_numbers
+from agents.evidence_numbers import (
+    Claimed,
+    claimed_fractions,
+    claimed_numbers,
+    shown_numbers,
+)
 from agents.evidence_text import Sentence, is_one_word
 from agents.evidence_times import (
     Moment,
@@ -38,7 +44,10 @@ _HEDGED: Final = re.compile(
 )
 _AROUND_MINUTES: Final = 6
 _CITE: Final = re.compile(r"\[\d[\d ,;\u2013-]*\]")
-_NAMELIKE: Final = re.compile(r"(?<![\w-])[A-Za-z]\w*(?:[-./:_]\w+)+")
+_NAMELIKE: Final = re.compile(
+    r"(?<![\w-])(?![A-Za-z\u00b5]+/(?:s|sec|second|min|minute|h|hour|d|day)\b)"
+    r"[A-Za-z]\w*(?:[-./:_]\w+)+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,18 @@ def _of_times(sentence: Sentence, plain: str, evidence: Evidence) -> list[Findin
 
 def _of_numbers(sentence: Sentence, plain: str, evidence: Evidence) -> list[Finding | None]:
     begin = sentence.start
-    return [
+    bare = _NAMELIKE.sub(_blank, without_times(plain))
+    near = sentence.cited or sentence.near
+    shown = [shown_numbers(one) for one in (evidence.texts(near) if near else evidence.texts())]
+    fractions: list[Finding | None] = [
+        None
+        if any(is_fraction_shown(text, one) for one in shown)
+        else Finding(
+            MarkKind.NUMBER, begin + start, begin + end, "No result holds these numbers together."
+        )
+        for start, end, text in claimed_fractions(bare)
+    ]
+    return fractions + [
         None
         if _number_is_shown(one, sentence, evidence)
         else Finding(
@@ -141,7 +161,7 @@ def _of_numbers(sentence: Sentence, plain: str, evidence: Evidence) -> list[Find
             begin + one.end,
             "No result holds this number, and it does not follow from those they do.",
         )
-        for one in claimed_numbers(_NAMELIKE.sub(_blank, without_times(plain)))
+        for one in claimed_numbers(bare)
     ]
 
 
@@ -191,7 +211,12 @@ def _number_is_shown(number: Claimed, sentence: Sentence, evidence: Evidence) ->
     cited = evidence.texts(near) if near else evidence.texts()
     if any(is_shown(number, shown_numbers(one), derive=True) for one in cited):
         return True
-    if number.amount.kind == "time" and _is_age(number, evidence):
+    if number.amount.kind == "time" and (
+        _is_age(number, evidence) or _is_between(number, sentence.text)
+    ):
+        return True
+    rest = rest_of(number, sentence.text)
+    if rest and any(is_shown(rest, shown_numbers(one), derive=True) for one in cited):
         return True
     if len(near) > 1 and _is_together(number, [shown_numbers(one).counts for one in cited]):
         return True
@@ -202,7 +227,7 @@ def _number_is_shown(number: Claimed, sentence: Sentence, evidence: Evidence) ->
     )
 
 
-def _is_together(number: Claimed, counts: Sequence[frozenset[int]]) -> bool:
+def _is_together(number: Claimed, counts: Sequence[frozenset[float]]) -> bool:
     """The rows of the results cited, counted together."""
     return number.amount.raw == sum(max(one, default=0) for one in counts)
 
@@ -212,11 +237,23 @@ def _is_age(number: Claimed, evidence: Evidence) -> bool:
     if evidence.now is None:
         return False
     minutes = number.amount.value / 60
+    if minutes < 1:
+        return False
     half = max(number.amount.half / 60, 0.51)
     if number.bound:
         half = max(half, minutes * 0.12)
     ages = {age for one in evidence.texts() for age in ages_shown(one, evidence.now)}
     return any(abs(age - minutes) <= half for age in ages)
+
+
+def _is_between(number: Claimed, text: str) -> bool:
+    """What lies between two times of the same sentence."""
+    minutes = sorted(one.minute for one in times_in(text))
+    return any(
+        abs((late - early) * 60 - number.amount.value) <= max(number.amount.half, 30.0)
+        for at, early in enumerate(minutes)
+        for late in minutes[at + 1 :]
+    )
 
 
 def _cause(sentence: Sentence) -> tuple[int, int] | None:

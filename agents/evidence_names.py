@@ -30,7 +30,7 @@ _KIND_AFTER: Final = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT: Final = re.compile(
-    r"^[*_\"')]{0,3}\s+(?:is|are|was|has|had|shows?|reports?|lost|went|runs?|fails?|does|did)\b"
+    r"^[*_\"')]{0,3}\s+(?:is|are|was|has|had|cannot|can|could|lacks?|answers?|shows?|reports?|lost|went|runs?|fails?|does|did)\b"
 )
 _PLACE: Final = re.compile(r"\b(?:on|in|at|of|for|from|and|,)\s+[*_\"'(]{0,3}$", re.IGNORECASE)
 _ALERT_END: Final = re.compile(
@@ -200,7 +200,11 @@ def is_name_in_code(token: str, known: Known) -> bool:
 
 
 def _is_name(token: str, before: str, after: str, known: Known) -> bool:
-    if _UUID.fullmatch(token) or _HEX.fullmatch(token) or _ADDRESS.fullmatch(token):
+    if (
+        _UUID.fullmatch(token.removeprefix("GPU-").removeprefix("MIG-"))
+        or _HEX.fullmatch(token)
+        or _ADDRESS.fullmatch(token)
+    ):
         return True
     if "/" in token:
         return _is_object(token, known)

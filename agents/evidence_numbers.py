@@ -1,14 +1,11 @@
-"""Numbers of an answer beside those of the results: rounded, in other units, counted. Pure.
+"""Numbers of an answer and of results, read with their units. Pure.
 
-A number is compared by its value, never as text: 0.3333 supports 33 %, 2103 supports 2.1k, 1.765 s
-supports 1,765 ms. Two numbers of one line support their difference, sum, ratio and change in
-percent; the rows of a table support their counts.
+Whether the ones stand on the others is in ``evidence_held``.
 """
 
-import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,10 +18,10 @@ _TIME: Final = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
     **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("w", "week", "weeks"), 604800.0),
+    **dict.fromkeys(("week", "weeks"), 604800.0),
 }
 _BYTES: Final = {
-    **dict.fromkeys(("b", "byte", "bytes"), 1.0),
+    **dict.fromkeys(("byte", "bytes"), 1.0),
     **{
         f"{prefix}{end}": 1000.0**power for power, prefix in enumerate("kmgtp", 1) for end in ("b",)
     },
@@ -55,7 +52,25 @@ _SHOWN: Final = re.compile(
     r"(?<![\w.:-])[-+\u2212~<>≤≥]?(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?P<part>\.\d+)?"
     r"(?P<exp>[eE][+-]?\d+)?(?![-:]\d|\.\d|T\d)\s?(?P<unit>[%µA-Za-z]{0,12})"
 )
-_EMBEDDED: Final = re.compile(r"\d+")
+_EMBEDDED: Final = re.compile(
+    r"(?<=[A-Za-z][-/=_ ])\d{1,6}(?![\w-])|(?<=[\w-]/)\d{1,4}(?![\w-])|(?<=:)\d{2,5}(?![\w:-])"
+)
+"""The number at the end of a name, after a word, a slash, or of a port."""
+_RANGE: Final = re.compile(r"(?<![\w.:/-])(\d{1,3})-(\d{1,3})(?![\w.:/-])")
+_OF: Final = re.compile(r"\b(\d{1,6}) of (\d{1,6})\b")
+_OF_ALL: Final = re.compile(r"\b[Oo]f (\d{1,6}) \w+ (\d{1,6})\b")
+_HINTS: Final = (
+    ("time", 1e-9, re.compile(r"\bnanoseconds?\b|_ns\b|\bns\b")),
+    ("time", 1e-3, re.compile(r"\bmilliseconds?\b|_ms\b|\bms\b")),
+    ("time", 1.0, re.compile(r"\bseconds?\b|_s\b|\d ?s\b")),
+    ("time", 60.0, re.compile(r"\bminutes?\b|_min\b|\bmin\b")),
+    ("time", 86400.0, re.compile(r"\bdays?\b|_days\b")),
+    ("percent", 1.0, re.compile(r"%|\bpercent\b")),
+    ("percent", 100.0, re.compile(r"\bratio\b|\bscore\b|\bsure\b|_ratio\b")),
+    ("bytes", 1.0, re.compile(r"\bbytes\b")),
+    ("bytes", 1024.0**2, re.compile(r"\bMiB\b|_mib\b", re.IGNORECASE)),
+)
+"""Units that a line or the names of its columns tell of numbers that stand without one."""
 _PARTS: Final = re.compile(r"\b(\d+)d(\d+)h\b|\b(\d+)h(\d+)m\b|\b(\d+)m(\d+)s\b")
 _MOMENT: Final = re.compile(
     r"(?:\d{4}-)?\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?"
@@ -81,8 +96,12 @@ _KIND_BEFORE: Final = re.compile(
     r"(?:\s*[:#=])?[\s\u00a0]*$",
     re.IGNORECASE,
 )
-_RATIO_UNITS: Final = frozenset({"x", "times", "fold", "\u00d7"})
-_LONGEST_PAIRED: Final = 24
+RATIO_UNITS: Final = frozenset({"x", "times", "fold", "\u00d7"})
+_BEFORE_AFTER: Final = re.compile(
+    r"(-?\d[\d,]*(?:\.\d+)?)\s?([%\w]{0,8})\s*(?:->|\u2192|instead of|beyond)\s*"
+    r"(-?\d[\d,]*(?:\.\d+)?)\s?([%\w]{0,8})"
+)
+_PAIRED_COLUMNS: Final = (("before", "after"), ("expected", "actual"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +135,31 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The numbers that one result holds, by line; ``embedded`` are those within names."""
+class Line:
+    """The numbers of one line; ``hints`` are units (kind, factor) of those without one."""
 
     amounts: tuple[Amount, ...]
-    lines: tuple[tuple[Amount, ...], ...]
-    counts: frozenset[int]
+    hints: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The numbers that one result holds, by line; ``embedded`` are those at the end of names."""
+
+    lines: tuple[Line, ...]
+    counts: frozenset[float]
     embedded: frozenset[str]
+    fractions: frozenset[str]
+    raws: frozenset[float]
+    pairs: tuple[Line, ...]
+    """Two numbers each of which one says: the one became the other, or is part of it."""
     says_none: bool
+
+
+def claimed_fractions(text: str) -> Iterator[tuple[int, int, str]]:
+    """``1/2`` in a sentence: where, and the text."""
+    for match in _FRACTION.finditer(text):
+        yield match.start(), match.end(), match[0]
 
 
 def claimed_numbers(text: str) -> Iterator[Claimed]:
@@ -139,6 +175,8 @@ def claimed_numbers(text: str) -> Iterator[Claimed]:
         )
         before = text[: match.start()]
         after = text[end : end + 12]
+        if re.match(r"\s?[+*=]\s?\d", after) or before.rstrip().endswith(("+", "*")):
+            continue  # somebody reckons
         if re.match(r"\s?(?:-|\u2013|to|\.\.)\s?\d", after) and not unit:
             unit = _unit_of_range(text[end : end + 40])
         yield Claimed(
@@ -152,13 +190,14 @@ def claimed_numbers(text: str) -> Iterator[Claimed]:
         )
 
 
-def _is_unit(unit: str) -> bool:
+def _is_unit(told: str) -> bool:
+    unit = told.partition("/")[0]
     return bool(unit) and (
-        unit.lower() in _TIME
+        (unit.lower() in _TIME and (len(unit) > 1 or unit.islower()))
         or unit.lower() in _BYTES
         or unit in _MULTIPLES
         or unit.lower() in _PERCENT
-        or unit.lower() in _RATIO_UNITS
+        or unit.lower() in RATIO_UNITS
     )
 
 
@@ -185,13 +224,14 @@ def _amount(match: re.Match[str], unit: str) -> Amount:
     return Amount(raw * factor, half * factor, kind, raw)
 
 
-def _kind(unit: str) -> tuple[str, float]:
+def _kind(told: str) -> tuple[str, float]:
+    unit = told.partition("/")[0]
     low = unit.lower()
     if unit in _MULTIPLES:
         return "", _MULTIPLES[unit]
     if low in _PERCENT:
         return "percent", 1.0
-    if low in _TIME and unit not in ("M", "D", "H", "S"):
+    if low in _TIME and (len(unit) > 1 or unit.islower()):
         return "time", _TIME[low]
     if low in _BYTES:
         return "bytes", _BYTES[low]
@@ -201,157 +241,91 @@ def _kind(unit: str) -> tuple[str, float]:
 @lru_cache(maxsize=256)
 def shown_numbers(text: str) -> Shown:
     """The numbers of a result."""
-    lines: list[tuple[Amount, ...]] = []
-    for line in text.split("\n"):
-        plain = _MOMENT.sub(" ", line)
-        found = [_amount(match, match["unit"]) for match in _SHOWN.finditer(plain)]
-        found += [
-            amount
-            for first, second in _FRACTION.findall(plain)
-            for amount in (
-                Amount(float(first), 0.5, "", float(first)),
-                Amount(float(second), 0.5, "", float(second)),
-            )
-        ]
-        found += [_duration(match) for match in _PARTS.finditer(plain)]
-        lines.append(tuple(found))
+    plain = _MOMENT.sub(" ", text).split("\n")
+    header = _hints(" ".join(plain[1:2]))
+    lines = tuple(
+        Line(tuple(_amounts(line)), tuple(dict.fromkeys((*_hints(line), *header))))
+        for line in plain
+    )
+    fractions = {f"{one}/{two}" for one, two in _FRACTION.findall(text)}
+    fractions |= {f"{one}/{two}" for one, two in _OF.findall(text)}
     return Shown(
-        amounts=tuple(amount for line in lines for amount in line),
-        lines=tuple(lines),
+        lines=lines,
         counts=_counts(text),
-        embedded=frozenset(_EMBEDDED.findall(text)),
+        embedded=frozenset([*_EMBEDDED.findall(text), *_ranged(text)]),
+        fractions=frozenset(fractions),
+        raws=frozenset(one.raw for line in lines for one in line.amounts),
+        pairs=tuple(_pairs(plain)),
         says_none=re.search(r"(?m)^(?:No|Nothing|All|None)\b", text) is not None,
     )
 
 
+def _pairs(lines: Sequence[str]) -> Iterator[Line]:
+    columns = lines[1].split(" | ") if len(lines) > 2 else []
+    places = [
+        (columns.index(one), columns.index(two))
+        for one, two in _PAIRED_COLUMNS
+        if one in columns and two in columns
+    ]
+    for line in lines:
+        hints = tuple(_hints(line))
+        for first, unit, second, other_unit in _BEFORE_AFTER.findall(line):
+            yield Line((_read(first, unit or other_unit), _read(second, other_unit or unit)), hints)
+        parts = [*_OF.findall(line), *((part, whole) for whole, part in _OF_ALL.findall(line))]
+        for part, whole in parts:
+            yield Line((_read(part, ""), _read(whole, "")), ())
+        cells = line.split(" | ") if places else []
+        for one, two in places:
+            if len(cells) == len(columns) and all(map(_PLAIN.fullmatch, (cells[one], cells[two]))):
+                yield Line((_read(cells[one], ""), _read(cells[two], "")), hints)
+
+
+def _read(digits: str, unit: str) -> Amount:
+    raw = abs(float(digits.replace(",", "")))
+    kind, factor = _kind(unit)
+    return Amount(raw * factor, 0.0, kind, raw)
+
+
+def _amounts(line: str) -> Iterator[Amount]:
+    for match in _SHOWN.finditer(line):
+        yield _amount(match, match["unit"])
+    if "/" in line:
+        for pair in _FRACTION.findall(line):
+            for one in pair:
+                yield Amount(float(one), 0.5, "", float(one))
+    for match in _PARTS.finditer(line):
+        yield _duration(match)
+
+
+def _hints(text: str) -> list[tuple[str, float]]:
+    return [(kind, factor) for kind, factor, words in _HINTS if words.search(text)]
+
+
+def _ranged(text: str) -> Iterator[str]:
+    for first, last in _RANGE.findall(text):
+        if int(first) < int(last) <= int(first) + 64:
+            yield from map(str, range(int(first), int(last) + 1))
+
+
 def _duration(match: re.Match[str]) -> Amount:
-    groups = [int(one) if one else 0 for one in match.groups()]
-    seconds = (
-        groups[0] * 86400
-        + groups[1] * 3600
-        + groups[2] * 3600
-        + groups[3] * 60
-        + groups[4] * 60
-        + groups[5]
+    days, hours, more_hours, minutes, more_minutes, seconds = (
+        int(one or 0) for one in match.groups()
     )
-    return Amount(float(seconds), 30.0, "time", float(seconds))
+    total = days * 86400 + (hours + more_hours) * 3600 + (minutes + more_minutes) * 60 + seconds
+    return Amount(float(total), 30.0, "time", float(total))
 
 
-def _counts(text: str) -> frozenset[int]:
-    """How many rows a table has, how many with one value in a column, and how many values."""
+def _counts(text: str) -> frozenset[float]:
+    """What counting gives: rows, rows alike, sums of columns, what is left of ``n of m``."""
     rows = [line.split(" | ") for line in text.split("\n") if " | " in line][1:]
-    found = {len(rows)}
+    found: set[float] = {len(rows)}
     for column in zip(*rows, strict=False):
         values = Counter(column)
         found |= set(values.values()) | {len(values)}
+        if len(column) > 1 and all(_PLAIN.fullmatch(cell) for cell in column):
+            found.add(round(sum(map(float, column)), 6))
+    found |= {int(whole) - int(part) for part, whole in _OF.findall(text)}
     return frozenset(found)
 
 
-def is_shown(claim: Claimed, shown: Shown, *, derive: bool) -> bool:
-    """Whether a result holds the number; ``derive``: or it follows from those that it holds."""
-    if claim.amount.raw == 0 and (shown.says_none or any(one.raw == 0 for one in shown.amounts)):
-        return True
-    if any(_same(claim, one) for one in shown.amounts):
-        return True
-    if claim.is_identifier and claim.text.lstrip("+-\u2212") in shown.embedded:
-        return True
-    if claim.amount.raw in shown.counts and claim.amount.kind == "":
-        return True
-    return derive and any(_follows(claim, line) for line in shown.lines)
-
-
-def _same(claim: Claimed, one: Amount) -> bool:
-    amount = claim.amount
-    if _near(claim, amount.raw, one.raw, _raw_half(amount)):
-        return _can_be_one(amount, one)
-    alike = amount.kind == one.kind or not (amount.kind and one.kind)
-    if alike and _near(claim, amount.value, one.value, amount.half):
-        return True
-    return _same_in_other_units(claim, one)
-
-
-def _same_in_other_units(claim: Claimed, one: Amount) -> bool:
-    """A ratio as a percentage, and units that stand in the name of a column."""
-    amount = claim.amount
-    scales: tuple[float, ...] = ()
-    if amount.kind == "percent" and not one.kind:
-        scales = (100.0,)
-    elif one.kind == "percent" and not amount.kind:
-        scales = (0.01,)
-    elif amount.kind == "time" and not one.kind:
-        scales = (1e-9, 1e-3, 60.0, 3600.0)
-    elif amount.kind == "bytes":
-        return _same_bytes(claim, one)
-    return any(_near(claim, amount.value, one.raw * scale, amount.half) for scale in scales)
-
-
-def _same_bytes(claim: Claimed, one: Amount) -> bool:
-    """GB are said for GiB, and columns tell MiB or bytes."""
-    amount = claim.amount
-    loose = max(amount.half, amount.value * 0.075) if one.kind == "bytes" else amount.half
-    if one.kind == "bytes":
-        return _near(claim, amount.value, one.value, loose)
-    raw_half = _raw_half(amount)
-    return any(
-        _near(claim, amount.raw, one.raw / base**power, raw_half)
-        for base in (1000.0, 1024.0)
-        for power in (1, 2, 3, 4)
-    )
-
-
-def _raw_half(amount: Amount) -> float:
-    return amount.half * (amount.raw / amount.value) if amount.value else amount.half
-
-
-def _can_be_one(amount: Amount, one: Amount) -> bool:
-    """Equal digits of two kinds are no evidence, unless one of them has no unit."""
-    return (
-        amount.kind == one.kind == ""
-        or not (amount.kind and one.kind)
-        or (amount.kind == one.kind and math.isclose(amount.value, one.value, rel_tol=0.01))
-    )
-
-
-def _near(claim: Claimed, said: float, held: float, half: float) -> bool:
-    said, held = abs(said), abs(held)
-    slack = half * 1.0001 + 1e-12
-    if claim.bound == "about":
-        slack = max(slack, said * 0.1)
-    if abs(said - held) <= slack:
-        return True
-    if claim.bound == "over":
-        return said <= held <= said * 1.35 + half
-    if claim.bound == "under":
-        return said * 0.65 - half <= held <= said
-    return False
-
-
-def _follows(claim: Claimed, line: tuple[Amount, ...]) -> bool:
-    """Difference, sum, ratio or change of two numbers of a line."""
-    if len(line) < 2 or len(line) > _LONGEST_PAIRED:
-        return False
-    wants_ratio = claim.unit.lower() in _RATIO_UNITS or claim.amount.kind == "percent"
-    for at, one in enumerate(line):
-        for other in line[at + 1 :]:
-            low, high = sorted((abs(one.value), abs(other.value)))
-            if wants_ratio:
-                if low and _near(claim, claim.amount.raw, high / low, claim.amount.half):
-                    return True
-                if _is_change(claim, low, high):
-                    return True
-            elif not claim.is_small and (
-                _near(claim, claim.amount.value, high - low, claim.amount.half)
-                or _near(claim, claim.amount.value, high + low, claim.amount.half)
-            ):
-                return True
-    return False
-
-
-def _is_change(claim: Claimed, low: float, high: float) -> bool:
-    """Percent of the one more or less than of the other, or its share."""
-    if claim.amount.kind != "percent" or not high:
-        return False
-    shares = [100 * low / high, 100 * (high - low) / high]
-    if low:
-        shares.append(100 * (high - low) / low)
-    return any(_near(claim, claim.amount.raw, share, claim.amount.half) for share in shares)
+_PLAIN: Final = re.compile(r"\d+(?:\.\d+)?")
