@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo mcp test check lint unit e2e bench lock docs clean
+.PHONY: help setup demo mcp test check lint unit e2e bench eval lock docs clean
 
 help: ## Print this help
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ e2e: $(STAMP) ## Only the tests against real processes
 
 bench: $(STAMP) ## All benchmarks; ratios in one run
 	$(BIN)/python benchmarks/run.py
+
+eval: $(STAMP) ## Play the recorded answers of a model and score them
+	$(BIN)/aiops eval --replay --table --require cause_first=1,healthy_clean=1,false_claims=0
 
 docs: $(STAMP) ## Write the generated pages (settings, tools, OpenAPI)
 	$(BIN)/python docs/generate.py

@@ -85,16 +85,23 @@ def place_of_cause(told: Sequence[NamedCause], wanted: WantedCause) -> int:
 
 
 def is_cause(told: NamedCause, wanted: WantedCause) -> bool:
-    """Whether a named cause is the wanted one; a pod stands for its workload."""
-    if wanted.cluster and told.cluster_name and told.cluster_name != wanted.cluster:
+    """Whether a named cause is the wanted one.
+
+    A pod stands for its workload. ``payment.prod-frankfurt`` says of itself in which cluster it
+    is, wherever it was seen.
+    """
+    name, cluster = told.component.strip(), told.cluster_name
+    if wanted.cluster and name.endswith(f".{wanted.cluster}"):
+        name, cluster = name.removesuffix(f".{wanted.cluster}"), wanted.cluster
+    if cluster:
+        name = name.removeprefix(f"{cluster}/")
+    if wanted.cluster and cluster and cluster != wanted.cluster:
         return False
-    return bool(_forms(told) & wanted.names)
+    return bool(_forms(name) & wanted.names)
 
 
-def _forms(told: NamedCause) -> set[str]:
-    name = told.component.strip()
-    if told.cluster_name:
-        name = name.removeprefix(f"{told.cluster_name}/").removesuffix(f".{told.cluster_name}")
+def _forms(name: str) -> set[str]:
+    """What a name may stand for: itself, without its namespace, the workload of a pod."""
     forms = {name}
     head, slash, last = name.rpartition("/")
     if slash and not last.isdigit():

@@ -153,7 +153,10 @@ def _false_claims(scenario: Scenario, answer: Answer) -> tuple[str, ...]:
 
 
 def evidence_of(answer: Answer) -> Evidence:
-    """Whether references exist, cite what succeeded, and causes have one that shows them."""
+    """Whether references exist, and causes have one that shows them.
+
+    A call that failed may be cited, for that something could not be asked, but shows no cause.
+    """
     references = {one.number: one for one in answer.references}
     cited = list(dict.fromkeys(int(number) for number in _REFERENCE.findall(answer.text)))
     looked_at, faults = len(cited), list[str]()
@@ -161,14 +164,14 @@ def evidence_of(answer: Answer) -> Evidence:
         reference = references.get(number)
         if reference is None:
             faults.append(f"[{number}] is no result")
-        elif reference.status is not ToolStatus.SUCCESS:
-            faults.append(f"[{number}] is a call that failed")
     for cause in answer.causes:
         looked_at += 1
         reference = references.get(cause.reference or 0)
         name = cause.component.rpartition("/")[2] or cause.component
         if reference is None:
             faults.append(f"{cause.component} has no reference")
+        elif reference.status is not ToolStatus.SUCCESS:
+            faults.append(f"[{reference.number}] is a call that failed")
         elif name not in reference.text and name not in reference.headline:
             faults.append(f"[{reference.number}] does not show {cause.component}")
     without = [mark.text for mark in answer.marks if mark.kind is MarkKind.CAUSE]

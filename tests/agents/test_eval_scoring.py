@@ -129,6 +129,7 @@ def test_evidence():
     assert evidence_of(_answer("x [1] and [7]")).faults == ("[7] is no result",)
     refused = _reference(status=ToolStatus.ERROR)
     assert evidence_of(_answer(references=(refused,))).faults == ("[1] is a call that failed",)
+    assert evidence_of(_answer(references=(refused,), causes=())).faults == ()
     other = _answer(references=(_reference(text="all quiet"),))
     assert evidence_of(other).faults == ("[1] does not show shop/cart",)
     without = _answer(causes=(_cause(reference=None),))
@@ -211,6 +212,8 @@ def test_what_tools_ranked_counts_only_when_the_prose_says_so():
         (("shop/cart", ""), True),
         (("prod/shop/cart", "prod"), True),
         (("cart.prod", "prod"), True),
+        (("cart.prod", "stage"), True),
+        (("cart.stage", "stage"), False),
         (("shop/cart-7d9f8b6c5-x2x7z", "prod"), True),
         (("shop/cart-0", "prod"), True),
         (("shop/cart-cache", "prod"), False),
