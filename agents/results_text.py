@@ -29,10 +29,11 @@ class Layout:
 def layout(text: str, payload: Mapping[str, Any]) -> Layout:
     """The lines of a text; those of its table apart, where the payload says how many there are."""
     lines = text.split("\n")
-    rows: Any = payload.get("rows")
+    rows, columns = payload.get("rows"), payload.get("columns")
     count = len(cast("Sequence[Any]", rows)) if isinstance(rows, list | tuple) else 0
+    named = cast("Sequence[Any]", columns) if isinstance(columns, list | tuple) else ()
     first = 2  # the headline, and the names of the columns
-    if count and len(lines) >= first + count and " | " in lines[1] + lines[first]:
+    if count and len(lines) >= first + count and lines[1] == " | ".join(map(str, named)):
         end = first + count
         return Layout(tuple(lines[:first]), tuple(lines[first:end]), tuple(lines[end:]), True)
     return Layout((), tuple(lines), (), False)
