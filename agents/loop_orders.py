@@ -13,6 +13,7 @@ _EXCERPT = 120
 _TELLING = 4
 """Shorter values say nothing about where they come from."""
 _EXCERPTS = 24
+_NO_FENCES = str.maketrans("", "", "«»")
 
 
 class Orders:
@@ -38,7 +39,7 @@ class Orders:
             self._elsewhere = True
         else:
             self._numbers.append(number)
-        excerpt = " ".join(found[0].split())
+        excerpt = " ".join(found[0].translate(_NO_FENCES).split())
         shown = excerpt if len(excerpt) <= _EXCERPT else excerpt[: _EXCERPT - 1] + "…"
         place = where if number is None else f"[{number}]"
         return (
