@@ -7,18 +7,20 @@ from datetime import datetime
 from typing import Final
 
 from agents.evidence_held import is_fraction_shown, is_shown, rest_of
-from agents.evidence_names import Known, clusters_of, is_name_in_code, known_names, names_in
+from agents.evidence_names import Known, is_name_in_code, names_in
 from agents.evidence_numbers import (
     Claimed,
     claimed_fractions,
     claimed_numbers,
-    shown_numbers,
 )
+from agents.evidence_shown import shown_numbers
 from agents.evidence_text import Sentence, is_one_word
 from agents.evidence_times import (
     Moment,
     ages_shown,
     dates_in,
+    has_date,
+    has_time,
     minutes_shown,
     times_in,
     times_shown,
@@ -82,7 +84,7 @@ class Evidence:
     def known(self) -> Known:
         if self._known is None:
             texts = self.texts()
-            self._known = known_names(texts, self._clusters | clusters_of(texts))
+            self._known = Known(texts, self._clusters)
         return self._known
 
 
@@ -133,7 +135,7 @@ def _of_times(sentence: Sentence, plain: str, evidence: Evidence) -> list[Findin
     ]
     return told + [
         None
-        if any(day in times_shown(one)[0] for one in evidence.texts())
+        if any(has_date(one, day) for one in evidence.texts())
         else Finding(MarkKind.TIME, begin + start, begin + end, "No result holds this date.")
         for start, end, _, day in dates_in(plain)
     ]
@@ -189,6 +191,8 @@ def _time_is_shown(moment: Moment, evidence: Evidence) -> bool:
     if moment.is_local:
         return True  # which zone is meant cannot be told
     texts = evidence.texts()
+    if any(has_time(one, moment) for one in texts):
+        return True
     near = range(-_AROUND_MINUTES, _AROUND_MINUTES + 1) if moment.is_around else (0,)
     if moment.date is not None:
         return any(
@@ -242,8 +246,11 @@ def _is_age(number: Claimed, evidence: Evidence) -> bool:
     half = max(number.amount.half / 60, 0.51)
     if number.bound:
         half = max(half, minutes * 0.12)
-    ages = {age for one in evidence.texts() for age in ages_shown(one, evidence.now)}
-    return any(abs(age - minutes) <= half for age in ages)
+    return any(
+        abs(age - minutes) <= half
+        for one in evidence.texts()
+        for age in ages_shown(one, evidence.now)
+    )
 
 
 def _is_between(number: Claimed, text: str) -> bool:

@@ -5,33 +5,68 @@ became what (``72 -> 2``), and ``n of m``, support their difference, ratio, shar
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from agents.evidence_numbers import RATIO_UNITS, Amount, Claimed, Line, Shown
+from agents.evidence_numbers import BYTE_UNITS, RATIO_UNITS, TIME_UNITS, Amount, Claimed
+from agents.evidence_shown import Hints, Pair, Shown
 
 _LEFT: Final = re.compile(r"\b(?:left|free|remain\w*|unused|idle|not)\b", re.IGNORECASE)
+
+
+_MULTIPLES: Final = (1.0, 1e3, 1e6, 1e9)
+_FACTORS: Final = {
+    "": _MULTIPLES,
+    "time": tuple(sorted(set(TIME_UNITS.values()))),
+    "bytes": tuple(sorted(set(BYTE_UNITS.values()))),
+    "percent": (1.0, 100.0),
+}
 
 
 def is_shown(claim: Claimed, shown: Shown, *, derive: bool) -> bool:
     """Whether a result holds the number; ``derive``: or it follows from those that it holds."""
     amount = claim.amount
-    if amount.raw == 0 and (shown.says_none or 0.0 in shown.raws):
-        return True
     digits = claim.text.lstrip("+-\u2212")
-    if digits in shown.embedded and (claim.is_identifier or len(digits) > 3):
+    if (claim.is_identifier or len(digits) > 3) and digits in shown.embedded:
         return True
     if claim.is_identifier and not derive:
         return False
-    for line in shown.lines:
-        if any(_same(claim, one, line.hints, strict=not derive) for one in line.amounts):
-            return True
+    if any(
+        _same(claim, one, shown.hints(at), strict=not derive)
+        for one, at in _candidates(claim, shown)
+    ):
+        return True
+    if amount.raw == 0 and shown.says_none:
+        return True
     if claim.is_identifier or not derive:
         return False
     counted = not amount.kind and any(
         _near(claim, amount.raw, n, amount.half) for n in shown.counts
     )
     return counted or any(_follows(claim, pair) for pair in shown.pairs)
+
+
+def _candidates(claim: Claimed, shown: Shown) -> Iterator[tuple[Amount, int]]:
+    """Numbers whose digits may be the claim's in some unit."""
+    amount = claim.amount
+    low, high = _range(claim)
+    for factor in _FACTORS[amount.kind]:
+        yield from shown.between(low / factor, high / factor)
+    if not amount.kind:  # a percentage told as a ratio
+        yield from shown.between(low * 100, high * 100)
+
+
+def _range(claim: Claimed) -> tuple[float, float]:
+    amount = claim.amount
+    share = 0.1 if amount.kind == "bytes" or claim.bound == "about" else 0.0
+    slack = max(amount.half * 1.001, amount.value * share) + 1e-12
+    low, high = amount.value - slack, amount.value + slack
+    if claim.bound == "over":
+        high = amount.value * 1.35 + amount.half
+    elif claim.bound == "under":
+        low = amount.value * 0.65 - amount.half
+    return low, high
 
 
 def rest_of(claim: Claimed, text: str) -> Claimed | None:
@@ -45,12 +80,10 @@ def rest_of(claim: Claimed, text: str) -> Claimed | None:
 def is_fraction_shown(one: str, shown: Shown) -> bool:
     """Whether a result holds ``1/2``, also as ``1 of 2``."""
     first, _, second = one.partition("/")
-    return one in shown.fractions or {float(first), float(second)} <= shown.raws
+    return one in shown.fractions or (shown.has_raw(float(first)) and shown.has_raw(float(second)))
 
 
-def _same(
-    claim: Claimed, one: Amount, hints: tuple[tuple[str, float], ...], *, strict: bool
-) -> bool:
+def _same(claim: Claimed, one: Amount, hints: Hints, *, strict: bool) -> bool:
     """Whether a claim is that number, by rounding and by unit; ``strict``: in the same form."""
     amount = claim.amount
     if amount.kind == one.kind:
@@ -103,9 +136,9 @@ def _near(claim: Claimed, said: float, held: float, half: float) -> bool:
     return False
 
 
-def _follows(claim: Claimed, pair: Line) -> bool:
+def _follows(claim: Claimed, pair: Pair) -> bool:
     """Difference, sum, ratio or change of two numbers that belong together."""
-    one, other = pair.amounts
+    one, other = pair.one, pair.other
     low, high = sorted((abs(one.value), abs(other.value)))
     if claim.unit.lower() in RATIO_UNITS or claim.amount.kind == "percent":
         return _is_ratio(claim, low, high) or _is_change(claim, low, high)
@@ -118,16 +151,16 @@ def _follows(claim: Claimed, pair: Line) -> bool:
     )
 
 
-def _factor(claim: Claimed, one: Amount, pair: Line) -> float:
+def _factor(claim: Claimed, one: Amount, pair: Pair) -> float:
     if one.kind or not claim.amount.kind:
         return 1.0
     return next((factor for kind, factor in pair.hints if kind == claim.amount.kind), 1.0)
 
 
-def _fits(claim: Claimed, one: Amount, line: Line) -> bool:
+def _fits(claim: Claimed, one: Amount, pair: Pair) -> bool:
     """Whether a claim can be in the unit of these numbers."""
     kind = claim.amount.kind
-    return kind in ("", one.kind) or (not one.kind and any(kind == each for each, _ in line.hints))
+    return kind in ("", one.kind) or (not one.kind and any(kind == each for each, _ in pair.hints))
 
 
 def _is_ratio(claim: Claimed, low: float, high: float) -> bool:

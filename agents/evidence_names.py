@@ -7,7 +7,7 @@ Compared as whole tokens, or as a part of one that ends at a dash or slash (``wo
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Final
 
 _TOKEN: Final = re.compile(r"(?<![\w/.@$%-])[A-Za-z0-9][\w./:-]*[A-Za-z0-9](?![\w/@-])")
@@ -123,64 +123,39 @@ class Name:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
 class Known:
-    """Every token of the results, and the pieces of names that count as those names."""
+    """The names in the texts of results; a part of one that ends at a dash or slash stands for it.
 
-    tokens: frozenset[str]
-    pieces: frozenset[str]
-    first_parts: frozenset[str]
-    cluster_parts: frozenset[str]
+    ``clusters`` are those that were asked.
+    """
+
+    def __init__(self, texts: Sequence[str], clusters: frozenset[str]) -> None:
+        self._texts = texts
+        self._text = "\n".join(texts).lower()
+        self._clusters = clusters
 
     def has(self, name: str) -> bool:
+        """Whether it stands in the results between characters that no name goes on with."""
         low = name.lower().strip(".:")
-        return low in self.tokens or low in self.pieces
+        at = self._text.find(low)
+        while at >= 0:
+            end = at + len(low)
+            before, after = self._text[at - 1 : at], self._text[end : end + 1]
+            if not (before.isalnum() or after.isalnum()):
+                return True
+            at = self._text.find(low, at + 1)
+        return False
 
+    def is_first_part(self, word: str) -> bool:
+        """Whether some ``word/name`` is in the results, as of a namespace."""
+        at = self._text.find(f"{word}/")
+        return at >= 0 and not self._text[at - 1 : at].isalnum()
 
-@lru_cache(maxsize=8)
-def known_names(texts: tuple[str, ...], clusters: frozenset[str]) -> Known:
-    """The names in the texts of results, in arguments, and those of the clusters asked."""
-    tokens: set[str] = set()
-    for text in texts:
-        tokens.update(_WORDS.findall(text))
-    cleaned = {token.lower().strip(".:/") for token in tokens}
-    pieces: set[str] = set()
-    slashed = [token for token in cleaned if "/" in token]
-    for token in slashed:
-        pieces.update(_tails(token, "/"))
-    for token in [*cleaned, *pieces]:
-        if "-" in token or ":" in token or "=" in token:
-            pieces.update(_runs(token))
-    return Known(
-        tokens=frozenset(cleaned),
-        pieces=frozenset(pieces),
-        first_parts=frozenset(token.partition("/")[0] for token in slashed),
-        cluster_parts=frozenset(name.partition("-")[0].lower() for name in clusters if "-" in name),
-    )
-
-
-def _tails(token: str, mark: str) -> Iterator[str]:
-    parts = token.split(mark)
-    for first in range(len(parts)):
-        for last in range(first + 1, len(parts) + 1):
-            yield mark.join(parts[first:last])
-
-
-_SPLIT: Final = re.compile(r"[-:]")
-
-
-def _runs(token: str) -> Iterator[str]:
-    """What of a dashed name stands for it: its beginning and its end, of two parts at least."""
-    for word in token.split(":"):
-        yield word
-        parts = word.split("-")
-        if len(parts) > 12:
-            continue
-        for at in range(1, len(parts)):
-            yield "-".join(parts[at:])
-            yield "-".join(parts[:at])
-            if at + 2 < len(parts):
-                yield "-".join(parts[at:-1])
+    @cached_property
+    def cluster_parts(self) -> frozenset[str]:
+        """What the names of clusters begin with, such as ``prod``."""
+        names = self._clusters | clusters_of(self._texts)
+        return frozenset(name.partition("-")[0].lower() for name in names if "-" in name)
 
 
 def names_in(text: str, known: Known) -> Iterator[Name]:
@@ -224,7 +199,7 @@ def _is_object(token: str, known: Known) -> bool:
     if "." in first and "-" not in first:
         return False  # an image or an API group
     told = "-" in token and any(letter.isdigit() for letter in token)
-    return told or first in known.first_parts
+    return told or known.is_first_part(first)
 
 
 def _is_dashed_name(token: str, before: str, after: str, known: Known) -> bool:

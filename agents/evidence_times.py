@@ -34,6 +34,10 @@ _AROUND: Final = re.compile(
 )
 
 
+_FULL: Final = re.compile(r"(\d\d)-(\d\d)T(\d\d):(\d\d)")
+_BEFORE_TIME: Final = frozenset(("", " ", "T", "(", "=", "\n"))
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A time as an answer has it: a date where one stands with it."""
@@ -75,6 +79,27 @@ def without_times(text: str) -> str:
     for pattern in (_CLAIM, _DATE, _WORDED):
         text = pattern.sub(lambda match: " " * len(match[0]), text)
     return re.sub(r"(?<![\w-])\d{2}-\d{2}(?![\w-])", "     ", text)
+
+
+def has_time(text: str, moment: Moment) -> bool:
+    """Whether a result holds just that time: the first look, which settles most."""
+    digits = f"{moment.minute // 60:02}:{moment.minute % 60:02}"
+    if moment.date is not None:
+        return f"{moment.date[0]:02}-{moment.date[1]:02}T{digits}" in text
+    at = text.find(digits)
+    while at >= 0:
+        if (
+            text[at - 1 : at] in ("", " ", "T", "(", "=", "\n")
+            and not text[at + 5 : at + 6].isdigit()
+        ):
+            return True
+        at = text.find(digits, at + 1)
+    return False
+
+
+def has_date(text: str, day: tuple[int, int]) -> bool:
+    """Whether a result holds that day."""
+    return f"{day[0]:02}-{day[1]:02}" in text and day in times_shown(text)[0]
 
 
 @lru_cache(maxsize=256)
@@ -130,10 +155,10 @@ def lasted_in(text: str) -> frozenset[timedelta]:
 def ages_shown(text: str, now: datetime) -> frozenset[int]:
     """Minutes between the times that a result holds and the time it was made at."""
     found: set[int] = set()
-    for month, day, minute in times_shown(text)[2]:
+    for month, day, hour, minute in {tuple(map(int, one)) for one in _FULL.findall(text)}:
         for year in (now.year, now.year - 1):
             try:
-                at = datetime(year, month, day, minute // 60, minute % 60, tzinfo=UTC)
+                at = datetime(year, month, day, hour, minute, tzinfo=UTC)
             except ValueError:
                 continue
             if at <= now + timedelta(minutes=1):
