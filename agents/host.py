@@ -26,6 +26,7 @@ from agents.chat_operations import chat
 from agents.chat_sessions import ChatSessions
 from agents.chat_sse import stream_route
 from agents.conversation import Answerer
+from agents.incident_explaining import explain_by
 from agents.model import ModelHealth, ModelPool, open_models
 from aiops_mcp.additions import Additions
 from aiops_mcp.app import App, open_app, utc_now
@@ -78,6 +79,8 @@ async def open_agent_app(
             open_app(settings, watch=watch, clock=clock, transport_for=transport_for)
         )
         answerer = answerer or _agent(app, models, stack)
+        if models is not None:
+            app.context.incidents.explain = explain_by(answerer, app.context.personas)
         chats, answers = await _chats(app, answerer, look_after=watch)
         stack.push_async_callback(answers.close)
         if watch:
