@@ -83,27 +83,31 @@ class ModelPool(Model):
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelPiece]:
         """See `Model.stream`. Closing it ends the call to the server at once."""
         given_up: dict[str, ModelFault] = {}
-        for attempt in range(ROUNDS):
-            failed: list[ModelFault] = []
-            for server in await self._order(request.model, failed):
-                begun = False
-                try:
-                    async with aclosing(self._turn(server, request)) as pieces:
-                        async for piece in pieces:
-                            begun = True
-                            yield piece
-                except ModelFault as fault:
-                    if begun:
-                        raise
-                    failed.append(fault)
-                else:
-                    return
-            given_up |= {fault.place: fault for fault in failed}
-            pause = self._pause(attempt, failed)
-            if pause is None:
-                break
-            await self._sleep(pause)
-        raise faults.joined(tuple(given_up.values()))
+        try:
+            for attempt in range(ROUNDS):
+                failed: dict[str, ModelFault] = {}
+                for server in await self._order(request.model, failed):
+                    begun = False
+                    try:
+                        async with aclosing(self._turn(server, request)) as pieces:
+                            async for piece in pieces:
+                                begun = True
+                                yield piece
+                    except ModelFault as fault:
+                        if begun:
+                            raise
+                        failed[fault.place] = fault
+                    else:
+                        return
+                given_up = failed | given_up
+                pause = self._pause(attempt, tuple(failed.values()))
+                failed.clear()
+                if pause is None:
+                    break
+                await self._sleep(pause)
+            raise faults.joined(tuple(given_up.values()))
+        finally:
+            given_up.clear()  # or error and frame, with all that was said, hold on to each other
 
     async def _turn(self, server: ModelServer, request: ModelRequest) -> AsyncGenerator[ModelPiece]:
         """A turn of one server, and what it tells about how the server stands."""
@@ -114,7 +118,7 @@ class ModelPool(Model):
                     yield piece
         except ModelFault as fault:
             if not fault.refused:
-                server.standing.failed(wait=fault.wait, slow=fault.slow)
+                server.standing.failed(fault)
             raise
         except ContextTooLarge:
             server.standing.succeeded()
@@ -135,7 +139,7 @@ class ModelPool(Model):
         pause = min(jittered if fault.wait is None else fault.wait + jittered for fault in again)
         return pause if pause <= _LONGEST_WAIT else None
 
-    async def _order(self, wanted: str | None, failed: list[ModelFault]) -> list[ModelServer]:
+    async def _order(self, wanted: str | None, failed: dict[str, ModelFault]) -> list[ModelServer]:
         """Those to ask: fit ones first, in the order of preference, of these who offer ``wanted``.
 
         Those that are not to be asked yet, or cannot say what they offer, leave a fault.
@@ -146,14 +150,14 @@ class ModelPool(Model):
         open_ones: list[ModelServer] = []
         for server in self.servers:
             if seconds := server.standing.seconds_barred:
-                failed.append(faults.barred(server.address.shown, seconds))
+                failed[server.address.shown] = server.barred(seconds)
             else:
                 open_ones.append(server)
         ordered = sorted(open_ones, key=lambda each: not each.standing.is_fit)
         return ordered if wanted is None else await self._preferring(wanted, ordered, failed)
 
     async def _preferring(
-        self, wanted: str, ordered: Sequence[ModelServer], failed: list[ModelFault]
+        self, wanted: str, ordered: Sequence[ModelServer], failed: dict[str, ModelFault]
     ) -> list[ModelServer]:
         offering: list[ModelServer] = []
         others: list[ModelServer] = []
@@ -161,8 +165,8 @@ class ModelPool(Model):
             try:
                 (offering if await server.offers(wanted) else others).append(server)
             except ModelFault as fault:
-                server.standing.failed(wait=fault.wait, slow=fault.slow)
-                failed.append(fault)
+                server.standing.failed(fault)
+                failed[fault.place] = fault
         if not offering and not failed:
             raise faults.offered_nowhere(wanted, await self.models())
         return [*offering, *others]

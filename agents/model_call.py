@@ -166,9 +166,9 @@ class ChatCalls:
             raise faults.too_slow(place, waited, began=False) from error
         except APIStatusError as error:
             raise _Refused(self.refusal(error.response)) from error
-        except APIConnectionError as error:
+        except (APIConnectionError, httpx2.HTTPError) as error:
             raise faults.unreachable(place, error) from error
-        except (OpenAIError, httpx2.HTTPError) as error:
+        except OpenAIError as error:
             raise faults.misbehaved(place, "what is no answer of this API") from error
         if "html" in stream.response.headers.get("content-type", ""):
             await stream.close()

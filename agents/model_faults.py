@@ -279,12 +279,13 @@ def too_slow(place: str, seconds: float, *, began: bool) -> ModelFault:
     return ModelFault(place, cause, hint, transient=True, slow=True)
 
 
-def barred(place: str, seconds: float) -> ModelFault:
-    """It is not asked at all for now."""
-    wait = math.ceil(seconds)
-    cause = f"did not answer lately and is asked again in {wait} s."
+def barred(place: str, seconds: float, because: ModelFault | None) -> ModelFault:
+    """It is not asked at all for now, because of what became of the last call."""
+    cause = because.cause if because is not None else "did not answer lately."
+    is_worth_waiting = because is None or not because.slow
     hint = "Look into its log, or name a second server in AIOPS_MODEL_URLS."
-    return ModelFault(place, cause, hint, transient=True, wait=seconds)
+    cause = f"{cause} It is asked again in {math.ceil(seconds)} s."
+    return ModelFault(place, cause, hint, transient=is_worth_waiting, wait=seconds)
 
 
 def said_nothing(place: str) -> ModelFault:

@@ -128,15 +128,19 @@ class ModelServer:
         seconds = self.standing.seconds_barred
         try:
             if seconds and not anew:
-                raise faults.barred(self.address.shown, seconds)  # as if it was asked
+                raise self.barred(seconds)
             self._offered, self._fault = await self._listed(), None
         except ModelFault as fault:
             is_known = bool(self._offered.models) and not anew
-            self._fault = None if is_known else fault
+            self._fault = None if is_known else fault.anew()
             kept = _STALE_LISTING_SECONDS if is_known else _FAULT_SHARED_SECONDS
         else:
             kept = _LISTING_KEPT_SECONDS
         self._listed_until = self._clock() + kept
+
+    def barred(self, seconds: float) -> ModelFault:
+        """Why it is not asked for so many seconds."""
+        return faults.barred(self.address.shown, seconds, self.standing.last_fault)
 
     async def _listed(self) -> Offered:
         found = offered_in(await self._get(self._url("/models")))

@@ -1,6 +1,9 @@
 """The pool of model servers against a scripted one, over real HTTP."""
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -422,6 +425,28 @@ async def test_a_wrong_key_is_told_without_the_key():
     assert KEY not in str(health)
 
 
+async def test_an_error_does_not_hold_what_was_said():
+    """Errors, their frames and these the errors: only the collector would find them."""
+
+    class Said(str):
+        __slots__ = ("__weakref__",)
+
+    said = Said("a long conversation")
+    there = weakref.ref(said)
+    async with nothing_there() as one, nothing_there() as two, pool_of(one, two) as pool:
+        gc.collect()
+        gc.disable()
+        try:
+            request = ModelRequest([Turn("user", said)])
+            del said
+            with contextlib.suppress(ModelNotAvailable):
+                await turn(pool, request)
+            del request
+            assert there() is None
+        finally:
+            gc.enable()
+
+
 async def test_an_unknown_model_says_what_there_is():
     async with scripted_model([]) as url, pool_of(f"{url}#other") as pool:
         fault = await failed(pool)
@@ -503,7 +528,7 @@ async def test_a_server_that_asks_to_come_back_much_later_is_not_waited_for():
         later = await failed(pool)
         assert len(url.requests) == 1
     assert 590 < later.details["retry_after_seconds"] <= 600
-    assert "is asked again in" in later.message
+    assert "busy. It is asked again in" in later.message
 
 
 async def test_an_error_in_the_middle_leaves_what_came():
@@ -601,6 +626,7 @@ async def test_a_model_that_does_not_begin(said):
     assert "did not begin to answer in 0.2 s" in fault.message
     assert "AIOPS_MODEL_FIRST_TOKEN_TIMEOUT" in fault.hint
     assert 14 < again.details["retry_after_seconds"] <= 15
+    assert "did not begin to answer in 0.2 s. It is asked again in 15 s." in again.message
 
 
 async def test_a_model_that_falls_silent():

@@ -303,19 +303,23 @@ def test_calls_are_told_back_in_a_form_that_templates_can_read(name, raw):
 # --- how a server stands ----------------------------------------------------------------------
 
 
+def fault(*, wait=None, slow=False):
+    return faults.ModelFault("http://a", "was busy", "Wait.", wait=wait, slow=slow)
+
+
 def test_a_server_that_fails_comes_last_for_longer_and_longer():
     now = [0.0]
     standing = Standing(lambda: now[0])
     assert standing.is_fit
     for seconds in (2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0):
-        standing.failed()
+        standing.failed(fault())
         now[0] += seconds - 0.01
         assert not standing.is_fit
         assert standing.seconds_barred == 0
         now[0] += 0.02
         assert standing.is_fit
     standing.succeeded()
-    standing.failed()
+    standing.failed(fault())
     now[0] += 2.01
     assert standing.is_fit
 
@@ -323,19 +327,19 @@ def test_a_server_that_fails_comes_last_for_longer_and_longer():
 def test_a_slow_server_is_not_asked_for_a_while():
     now = [100.0]
     standing = Standing(lambda: now[0])
-    standing.failed(slow=True)
+    standing.failed(fault(slow=True))
     assert standing.seconds_barred == 15.0
     now[0] += 15.0
     assert standing.seconds_barred == 0
-    standing.failed(slow=True)
+    standing.failed(fault(slow=True))
     assert standing.seconds_barred == 30.0
     for _ in range(20):
-        standing.failed(slow=True)
+        standing.failed(fault(slow=True))
     assert standing.seconds_barred == 30.0  # they all waited for the same
     for seconds in (30.0, 60.0, 120.0, 120.0):
         now[0] += seconds
         assert standing.seconds_barred == 0
-        standing.failed(slow=True)
+        standing.failed(fault(slow=True))
     assert standing.seconds_barred == 120.0
     standing.succeeded()
     assert standing.seconds_barred == 0
@@ -345,8 +349,8 @@ def test_a_slow_server_is_not_asked_for_a_while():
 def test_a_server_that_says_when_is_asked_then():
     now = [0.0]
     standing = Standing(lambda: now[0])
-    standing.failed(wait=42.0)
-    standing.failed(wait=1.0)
+    standing.failed(fault(wait=42.0))
+    standing.failed(fault(wait=1.0))
     assert standing.seconds_barred == 42.0
     assert not standing.is_fit
     now[0] = 42.0
