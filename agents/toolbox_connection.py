@@ -22,6 +22,8 @@ from aiops_mcp.redaction import clean_text
 
 _log = logging.getLogger(__name__)
 
+_END_SECONDS = 1.0
+
 LISTED_TOOLS = 1_000
 """More than this a server does not list: its pages may be without end."""
 
@@ -55,6 +57,7 @@ class Connection:
         self._users = 0
         self._opening: asyncio.Task[_Held] | None = None
         self._closer: asyncio.TimerHandle | None = None
+        self._keepers: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def used(self) -> AsyncGenerator[None]:
@@ -102,14 +105,13 @@ class Connection:
             return await client.call_tool(name, dict(arguments), progress_callback=told)
 
     async def aclose(self) -> None:
-        """Close it now; a later call opens it again."""
+        """Close it now, and wait until it is; a later call opens it again."""
         self._keep_open()
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            await asyncio.wait([opening])
-            if not opening.cancelled() and opening.exception() is None:
-                opening.result().closing.set()
-                await asyncio.wait([opening.result().keeper])
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        self._let_go()
+        if self._keepers:
+            await asyncio.wait(self._keepers)
 
     @asynccontextmanager
     async def _client(self) -> AsyncGenerator[Client]:
@@ -121,7 +123,9 @@ class Connection:
             if error.code != CONNECTION_CLOSED and not held.keeper.done():
                 raise
             self._let_go()
-            raise ConnectionLost("the connection was lost") from error
+            # Why it broke is known to the keeper, which ends a moment later.
+            await asyncio.wait([held.keeper], timeout=_END_SECONDS)
+            raise ConnectionLost(_why(held.keeper)) from error
 
     async def _held(self) -> _Held:
         if self._opening is None or _is_over(self._opening):
@@ -135,6 +139,8 @@ class Connection:
         client = self._connect()
         keeper = asyncio.create_task(_keep(client, ready, closing))
         keeper.add_done_callback(_noted)
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
         opened = asyncio.create_task(ready.wait())
         try:
             await asyncio.wait(
@@ -162,6 +168,11 @@ class Connection:
         opening, self._opening, self._closer = self._opening, None, None
         if opening is not None and opening.done() and not _is_over(opening):
             opening.result().closing.set()
+
+
+def _why(keeper: "asyncio.Task[None]") -> str:
+    ended = keeper.done() and not keeper.cancelled() and keeper.exception() is not None
+    return _told(keeper.exception()) if ended else "the connection was lost"
 
 
 async def _keep(client: Client, ready: asyncio.Event, closing: asyncio.Event) -> None:
