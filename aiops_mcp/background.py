@@ -29,6 +29,7 @@ from aiops_mcp.storage.leases import LeaseTable
 
 if TYPE_CHECKING:
     from aiops_mcp.fleet.incident_inquiry import Found
+    from aiops_mcp.fleet.incident_investigator import Investigator
 
 _log = logging.getLogger(__name__)
 
@@ -136,9 +137,15 @@ def _scheduling_reports(context: Context, leases: Leases) -> Callable[[], Awaita
 
 def _investigating(context: Context, bus: LiveBus, leases: Leases) -> Callable[[], Awaitable[None]]:
     """Incidents are made of alerts and looked into, as the settings say."""
-    settings = context.settings
-    if settings.investigate == "off":
+    if context.settings.investigate == "off":
         return _nothing
+    return investigator_of(context, bus, leases.lease("incidents").held).run
+
+
+def investigator_of(
+    context: Context, bus: LiveBus, ours: Callable[[], Awaitable[bool]]
+) -> "Investigator":
+    """The investigator of an application; ``ours`` says whether this replica is to work."""
     from aiops_mcp.fleet.incident_alerts import FiringAlerts
     from aiops_mcp.fleet.incident_intake import IncidentIntake, IntakeRules
     from aiops_mcp.fleet.incident_investigator import Investigator, InvestigatorRules
@@ -151,24 +158,17 @@ def _investigating(context: Context, bus: LiveBus, leases: Leases) -> Callable[[
         sources = RcaSources(triage_sources(context), context.logs, context.traces)
         return await inquire(sources, incident, INVESTIGATOR)
 
+    settings = context.settings
     intake = IncidentIntake(
         context.incidents,
         FiringAlerts(context.alerts, context.registry, settings),
         context.clock,
         IntakeRules(settings.investigates_from, timedelta(seconds=settings.investigate_settle)),
     )
-    investigator = Investigator(
-        context.incidents,
-        intake,
-        inquire,
-        bus,
-        context.clock,
-        InvestigatorRules(
-            per_hour=settings.investigate_per_hour, uses_model=settings.investigate == "model"
-        ),
-        ours=leases.lease("incidents").held,
+    rules = InvestigatorRules(
+        per_hour=settings.investigate_per_hour, uses_model=settings.investigate == "model"
     )
-    return investigator.run
+    return Investigator(context.incidents, intake, inquire, bus, context.clock, rules, ours=ours)
 
 
 async def _nothing() -> None:

@@ -17,7 +17,7 @@ def digest_incidents(answer: Page[IncidentSummary]) -> Digest:
     going = sum(one.state is not IncidentState.RESOLVED for one in answer.items)
     left = answer.total - answer.page * answer.page_size
     return Digest(
-        headline=f"{answer.total} incidents, the newest first; {going} of those shown go on."
+        headline=f"{_count(answer.total, 'incident')}, newest first; {going} of those shown open."
         if answer.total
         else "No incident.",
         columns=("id", "state", "severity", "since", "clusters", "alerts", "title", "assignee"),
@@ -47,7 +47,7 @@ def digest_incident(answer: Incident) -> Digest:
     return Digest(
         headline=(
             f"{answer.title}. {answer.severity.value}, {answer.state.value}{taken}, "
-            f"{len(answer.alerts)} alerts on {', '.join(answer.clusters)} "
+            f"{_count(len(answer.alerts), 'alert')} on {', '.join(answer.clusters)} "
             f"since {answer.started_at:%Y-%m-%d %H:%M}Z{over}."
         ),
         columns=("time", "source", "cluster", "what", "evidence"),
@@ -66,6 +66,10 @@ def digest_incident(answer: Incident) -> Digest:
         as_of=found.as_of if found is not None else answer.updated_at,
         more=f"GET /api/v1/incidents/{answer.id}, or: aiops incidents show {answer.id}",
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _notes(incident: Incident) -> Iterator[str]:

@@ -60,6 +60,28 @@ def test_an_event_of_no_cluster_changes_the_list_at_most() -> None:
     assert changed_uris(event(EventType.ALERT_FIRED, None)) == ()
 
 
+def test_an_incident_changes_its_page_and_the_list() -> None:
+    changed = event(EventType.INCIDENT_UPDATED).model_copy(update={"payload": {"incident_id": "a"}})
+    assert changed_uris(changed) == ("fleet://incidents", "fleet://incidents/a")
+
+
+@pytest.mark.parametrize(("principal", "first"), [(None, "a"), (CONFINED, "b")])
+async def test_what_is_of_several_clusters_is_for_who_sees_them_all(
+    make_server, principal, first
+) -> None:
+    server = make_server(**({"principal_of": lambda: principal} if principal else {}))
+    async with (
+        mcp.Client(server._mcp_server) as client,
+        client.listen(
+            resource_subscriptions=["fleet://incidents/a", "fleet://incidents/b"]
+        ) as heard,
+    ):
+        for cluster, name in ((None, "a"), ("edge-7", "b")):
+            told = event(EventType.INCIDENT_UPDATED, cluster)
+            await server.on_event(told.model_copy(update={"payload": {"incident_id": name}}))
+        assert (await asyncio.wait_for(anext(heard), 5)).uri == f"fleet://incidents/{first}"
+
+
 def test_whose_resource_it_is() -> None:
     assert cluster_in("fleet://clusters") is None
     assert cluster_in("fleet://clusters/edge-7/alerts") == "edge-7"
