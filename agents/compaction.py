@@ -36,7 +36,12 @@ class Conversation:
         self.system = system
         self.rounds: list[Round] = []
         self.was_compacted = False
-        self._history = [turn for turn in history if turn.role != "system"]
+        # Calls of earlier answers are left out, for one that lost its result fits no template.
+        self._history = [
+            Turn(turn.role, turn.content)
+            for turn in history
+            if turn.role in ("user", "assistant") and turn.content.strip()
+        ]
         self._question = question
         self._earlier = ""
         self._said: list[str] = []

@@ -8,7 +8,7 @@ listening. Nothing is raised but cancellation: what goes wrong is a step.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -143,11 +143,8 @@ class Agent(Answerer):
         if self._model is None:
             return await self._without(asked, Results(_WITHOUT_MODEL), so_far, _NO_MODEL)
         specs = tuple(await asked.tools.specs())
-        so_far.budget = Budget.of(
-            asked.question.persona,
-            self._settings,
-            await self._model.context_tokens(asked.question.model),
-        )
+        context = await self._model.context_tokens(asked.question.model)
+        so_far.budget = Budget.of(asked.question.persona, self._settings, context)
         investigation, results = self._prepared(asked, self._model, specs, so_far)
         for said in (
             *notices_of(asked.tools),
@@ -168,6 +165,11 @@ class Agent(Answerer):
         """The investigation with what it needs, made to fit the model's context."""
         question, budget = asked.question, so_far.budget
         specs = fit_tools((*offered, *built_in(budget.steps)), budget.context)
+        if left_out := [each.name for each in offered if each.name not in _names(specs)]:
+            so_far.notices.append(
+                f"The model holds {budget.context} tokens, so some tools were left out: "
+                f"{', '.join(left_out)}."
+            )
         system = system_prompt(
             question.persona,
             clusters=question.clusters,
@@ -256,6 +258,10 @@ class Agent(Answerer):
             "completion_tokens": so_far.budget.completion_tokens,
             "latency_ms": round((self._monotonic() - asked.began) * 1000, 1),
         }
+
+
+def _names(specs: Iterable[ToolSpec]) -> frozenset[str]:
+    return frozenset(spec.name for spec in specs)
 
 
 def _words(question: Question) -> Iterator[str]:

@@ -24,6 +24,8 @@ _ALIASES = {
 _PROBLEMS = 4
 _SHOWN = 160
 _RAW_SHOWN = 200
+_DEPTH = 16
+_LARGEST = 2**63 - 1
 
 
 class ArgumentCheck:
@@ -47,7 +49,10 @@ class ArgumentCheck:
             return {}, unknown_tool(call.name, self._specs)
         if call.arguments is None:
             return {}, _no_object(call, spec)
-        arguments = as_meant(spec.parameters, call.arguments)
+        plain = _plain(call.arguments)
+        if plain is None:
+            return {}, f"Not called. {call.name}: the arguments are no plain JSON of a usual size."
+        arguments = as_meant(spec.parameters, plain)
         if problems := self._problems(spec, arguments):
             return arguments, f"Not called. {call.name}: {'; '.join(problems)}. Correct the call."
         return arguments, ""
@@ -76,8 +81,33 @@ def unknown_tool(name: str, known: Iterable[str]) -> str:
 def canonical(name: str, arguments: Mapping[str, Any]) -> bytes:
     """A call as bytes that are equal for equal calls: canonical JSON, what is empty left out."""
     given = {key: value for key, value in arguments.items() if value not in (None, "", [], {})}
-    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps([name, given], default=str, option=options)
+    return orjson.dumps([name, given], default=str, option=orjson.OPT_SORT_KEYS)
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments such that everybody can write them as JSON: no half characters.
+
+    ``None`` where they are nested too deep, or hold a number that JSON's readers do not take.
+    """
+    try:
+        return cast("dict[str, Any]", _plain_value(arguments, _DEPTH))
+    except ValueError:
+        return None
+
+
+def _plain_value(value: Any, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError("nested too deep")
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {_plain_value(str(key), 1): _plain_value(item, depth - 1) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item, depth - 1) for item in cast("Sequence[Any]", value)]
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError("no number of JSON")  # also what is no number
+    return value
 
 
 def as_meant(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

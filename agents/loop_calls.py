@@ -92,7 +92,7 @@ class Calls:
         return self._watch.is_vain
 
     async def made(self, calls: Sequence[ToolCall]) -> RoundOutcome:
-        """Make the calls of one turn; reading ones side by side, writing ones after them."""
+        """Make the calls of one turn; reading ones side by side, writing ones one at a time."""
         calls = tuple(self._with_own_id(call) for call in calls)
         self._is_new = self._plan_made = False
         told: dict[str, str] = {}

@@ -17,6 +17,7 @@ from agents.conversation import (
     Noticed,
     PlanChanged,
     Question,
+    ToolCall,
     ToolOutcome,
     Turn,
     TurnDone,
@@ -443,3 +444,80 @@ async def test_a_defect_is_an_end_and_no_exception() -> None:
     ran = await ask(FakeModel(), Broken())
     assert ran.failure.code == "INTERNAL_ERROR"
     assert "secret" not in ran.failure.message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"query": "up", "limit": 10**30},
+        {"query": "up", "limit": float("nan")},
+        {"query": [[[[[[[[[[[[[[[[[["deep"]]]]]]]]]]]]]]]]]]},
+    ],
+)
+async def test_arguments_that_are_no_plain_json_are_not_sent(arguments: Any) -> None:
+    model, tools = (
+        FakeModel(calls(("query_metrics", arguments)), says("not enough data")),
+        FakeTools(),
+    )
+    ran = await ask(model, tools)
+    assert tools.made == []
+    assert "no plain JSON" in told(model)[0]
+    assert ran.answer.mode is AnswerMode.MODEL
+
+
+async def test_half_characters_in_arguments_are_replaced() -> None:
+    tools = FakeTools()
+    await ask(FakeModel(calls(("query_metrics", {"query": "up\ud800"})), says(CITED)), tools)
+    assert tools.made == [("query_metrics", {"query": "up?"})]
+
+
+async def test_a_cut_result_can_be_searched_by_its_handle() -> None:
+    rows = [f"shop/cart-{at} restarts {at} times for want of memory" for at in range(400)]
+    search = calls(("search_result", {"handle": "r1", "pattern": "cart-200"}))
+    model, tools = (
+        FakeModel(LOOK, search, says("cart-200 restarts 200 times [2].")),
+        FakeTools(lambda *_: outcome(*rows)),
+    )
+    ran = await ask(model, tools)
+    assert len(tools.made) == 1
+    first, second = ran.answer.references
+    assert (first.truncated, first.handle, second.tool) == (True, "r1", "search_result")
+    assert "cart-200" not in first.text
+    assert "shop/cart-200 restarts 200 times" in told(model)[1]
+    assert ran.answer.marks == ()
+
+
+async def test_tools_that_a_small_model_cannot_hold_are_named() -> None:
+    many = [
+        fakes.spec(f"tool_{at}", **{f"a{n}": fakes.text("x" * 80) for n in range(9)})
+        for at in range(40)
+    ]
+    ran = await ask(FakeModel(says("Fine."), context=2_048), FakeTools(offered=many))
+    assert any("2048 tokens" in notice and "tool_39" in notice for notice in ran.answer.notices)
+
+
+async def test_calls_of_earlier_answers_are_not_told_again() -> None:
+    history = (
+        Turn("user", "How is it?"),
+        calls_turn(),
+        Turn("tool", "[1] 2 alerts", tool_call_id="old"),
+        Turn("assistant", "Two alerts."),
+    )
+    model = FakeModel(says("Fine."))
+    await ask(model, FakeTools(), Question("And now?", fakes.PERSONA, history=history))
+    roles = [(turn.role, turn.content) for turn in model.requests[0].turns[1:]]
+    assert roles == [("user", "How is it?"), ("assistant", "Two alerts."), ("user", "And now?")]
+
+
+def calls_turn() -> Turn:
+    return Turn("assistant", "", tool_calls=(ToolCall("old", "list_alerts", {}),))
+
+
+async def test_too_many_calls_in_one_turn_are_not_all_made() -> None:
+    many = calls(*[("query_metrics", {"query": f"up{at}"}) for at in range(20)])
+    model, tools = FakeModel(many, says(CITED)), FakeTools()
+    await ask(model, tools)
+    assert len(tools.made) == 16
+    assert [said.startswith("Not called: at most 16") for said in told(model)][15:18] == [
+        False, True, True,
+    ]  # fmt: skip
