@@ -525,6 +525,7 @@ async def test_a_server_that_asks_to_come_back_much_later_is_not_waited_for():
     async with scripted_model([busy]) as url, pool_of(url) as pool:
         fault = await failed(pool)
         assert fault.details == {"retry_after_seconds": 600.0}
+        assert "too many requests (429): busy" in fault.message
         later = await failed(pool)
         assert len(url.requests) == 1
     assert 590 < later.details["retry_after_seconds"] <= 600

@@ -309,6 +309,7 @@ def test_a_count_in_every_chunk_is_not_added_up():
 def test_a_role_is_not_yet_an_answer():
     gathering = TurnGathering()
     gathering.feed(chunk_of({"role": "assistant", "content": ""}))
+    gathering.feed(chunk_of({"tool_calls": [{"index": 0}, {}, None]}))
     assert not gathering.began
     assert not gathering.finished
     gathering.feed(chunk_of({"tool_calls": [{"index": 0, "id": "x", "function": {"name": "a"}}]}))
