@@ -41,6 +41,28 @@ class _Held:
     closing: asyncio.Event
 
 
+class Turns:
+    """Lets calls begin one after another, with a turn of the event loop between.
+
+    A call within this process whose answer is cached runs from its begin to its end in one go;
+    those of many chats at once would keep everything else waiting for their sum.
+    """
+
+    def __init__(self) -> None:
+        self._last: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        """Return when this call may begin; calls that wait for something hold up no other."""
+        loop = asyncio.get_running_loop()
+        before, mine = self._last, loop.create_future()
+        self._last = mine
+        try:
+            if before is not None and not before.done() and before.get_loop() is loop:
+                await asyncio.wait((before,))
+        finally:
+            loop.call_soon(mine.set_result, None)
+
+
 class Connection:
     """Opens with the first call, closes ``linger`` seconds after its last user left.
 
@@ -58,6 +80,7 @@ class Connection:
         self._opening: asyncio.Task[_Held] | None = None
         self._closer: asyncio.TimerHandle | None = None
         self._keepers: set[asyncio.Task[None]] = set()
+        self._turns = Turns()
 
     @asynccontextmanager
     async def used(self) -> AsyncGenerator[None]:
@@ -102,6 +125,7 @@ class Connection:
         """
         told = _forwarded(progress) if progress is not None else None
         async with self._client() as client:
+            await self._turns.wait()
             return await client.call_tool(name, dict(arguments), progress_callback=told)
 
     async def aclose(self) -> None:

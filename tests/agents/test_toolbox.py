@@ -1,6 +1,7 @@
 """The tools of a persona in memory: whose they are, what goes wrong, plans before writing."""
 
 import asyncio
+import itertools
 
 import pytest
 from mcp.client.session import ClientRequestContext
@@ -9,6 +10,7 @@ from toolbox_fakes import VIEWER, Seen, fleet_server, persona
 
 from agents.toolbox import InMemoryTools, _answer, notices_of, plan_of
 from agents.toolbox_calls import consented
+from agents.toolbox_connection import Turns
 from agents.toolbox_plan import WAITS, PlanHandle
 from aiops_mcp.models.chat import ToolStatus
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal, Role
@@ -281,3 +283,41 @@ async def test_opening_again_uses_the_same_client(seen):
     async with source.open(persona(), LOCAL_ADMIN) as box:
         assert (await box.call("list_clusters", {})).status is ToolStatus.SUCCESS
     await source.aclose()
+
+
+async def test_calls_that_come_together_begin_one_after_another():
+    turns = Turns()
+    began, between = [], []
+
+    async def call(number):
+        await turns.wait()
+        began.append(number)
+
+    async def others():
+        while len(began) < 20:
+            between.append(len(began))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(others(), *(call(number) for number in range(20)))
+    assert began == list(range(20))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(between))
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_holds_up_no_other():
+    turns = Turns()
+    calls = [asyncio.create_task(turns.wait()) for _ in range(5)]
+    await asyncio.sleep(0)
+    calls[2].cancel()
+    done = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    assert [isinstance(each, asyncio.CancelledError) for each in done] == [
+        number == 2 for number in range(5)
+    ]
+
+
+async def test_a_call_that_takes_long_holds_up_no_other(tools, seen):
+    async with tools.open(persona(), LOCAL_ADMIN) as box:
+        long = asyncio.create_task(box.call("wait_long", {}))
+        await seen.started.wait()
+        assert (await box.call("list_clusters", {})).status is ToolStatus.SUCCESS
+        seen.go_on.set()
+        assert (await long).status is ToolStatus.SUCCESS
