@@ -90,11 +90,12 @@ def _combined(
 ) -> tuple[NamedCause, ...]:
     """The first causes of each cluster, worst cluster first; then the second ones, and so on."""
     clusters = _ordered_clusters(rankings, problems)
-    by_cluster: list[list[NamedCause]] = []
+    told: dict[str, list[NamedCause]] = {}
     for cluster in clusters:
         own = [one for one in rankings if one.cluster == cluster]
         seen = [(n, row) for n, row in problems if _cluster_in(row) == cluster]
-        by_cluster.append(_of_cluster(cluster, own, seen))
+        told[cluster] = _of_cluster(cluster, own, seen)
+    by_cluster = _followed_abroad(told)
     found: dict[tuple[str, str], NamedCause] = {}
     for place in range(max(map(len, by_cluster), default=0)):
         for causes in by_cluster:
@@ -113,6 +114,18 @@ def _ordered_clusters(
         (one for one in rankings if one.table.rows), key=lambda one: -_score(one.table.rows[0])
     )
     return list(dict.fromkeys((*focused, *troubled, *(one.cluster for one in scored))))
+
+
+def _followed_abroad(by_cluster: Mapping[str, list[NamedCause]]) -> list[list[NamedCause]]:
+    """A cluster whose first cause lies in another one comes after that one, without that cause."""
+    ordered = list(by_cluster)
+    for cluster, causes in by_cluster.items():
+        abroad = causes[0].component.rpartition(".")[2] if causes else ""
+        if abroad != cluster and by_cluster.get(abroad):
+            ordered.remove(abroad)
+            ordered.insert(ordered.index(cluster), abroad)
+            by_cluster = {**by_cluster, cluster: causes[1:]}
+    return [by_cluster[cluster] for cluster in ordered]
 
 
 def _cluster_in(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 _CLAIM: Final = re.compile(
     r"(?<![\w:.-])(?:(?:(?P<year>\d{4})-)?(?P<month>\d{2})-(?P<day>\d{2})(?:[T ]|,? (?:at )?))?"
     r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?"
-    r"\s?(?P<zone>Z\b|UTC\b|GMT\b|[AaPp]\.?[Mm]\b|[A-Z]{2,4}T\b)?(?![\w:])"
+    r"\s?(?P<zone>Z\b|UTC\b|GMT\b|[AaPp]\.?[Mm]\b|[A-Z]{2,4}T\b)?(?!\w|:\d)"
 )
 _DATE: Final = re.compile(r"(?<![\w-])(\d{4})-(\d{2})-(\d{2})(?![\w:-])")
 _MONTHS: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*\.?"

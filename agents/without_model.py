@@ -24,12 +24,13 @@ from agents.without_model_asked import understood
 from agents.without_model_calls import Calls
 from agents.without_model_choice import Choice
 from agents.without_model_prose import Story, told
-from agents.without_model_words import code
 from aiops_mcp.models.chat import Answer, AnswerMode, Confidence, PlanStep
 
 _STEPS = ("See what is wrong", "Rank what may have caused it", "Tell it")
 _HOW = "It is triage and root-cause ranking, told by templates."
 _BEGUN = "What the model had begun to say before it went away, unfinished:"
+_EXCERPT = 40
+"""Of text that gives orders: enough to find it, too little to follow."""
 _DELTA = 400
 """Characters of a piece of the text: it is there at once, and shown as it would be typed."""
 
@@ -116,7 +117,8 @@ def _orders(choice: Choice) -> list[str]:
     found: dict[str, None] = {}
     for got in choice.calls.got:
         for excerpt in orders_in(got.reference.text)[:2]:
-            found.setdefault(f"{code(excerpt, 120)} {got.cite}", None)
+            short = " ".join(excerpt.replace("`", "'").split())[:_EXCERPT]
+            found.setdefault(f"`{short}…` {got.cite}", None)
     return list(found)
 
 

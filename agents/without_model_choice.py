@@ -100,7 +100,7 @@ class Choice:
             calls = [Wanted("list_clusters", {"page_size": 100})]
             calls += [Wanted("get_fleet_summary")]
         if asked.topic is Topic.RUNBOOK:
-            about = {"alert": asked.alert} if asked.alert else {"words": asked.text[:200]}
+            about = {"alert": asked.alert} if asked.alert else {"search": asked.text[:200]}
             calls = [Wanted("find_runbook", about)]
         if asked.wants_cause or not calls:
             if PROBLEMS in self.calls.offered:
@@ -127,12 +127,43 @@ class Choice:
             wanted.append(self._ranking(targets[0], component=self.asked.component))
         if targets and "get_changes" in self.calls.offered:
             wanted.append(Wanted("get_changes", self._changes_of(targets[0]), (targets[0],)))
+        wanted += self._logs(targets)
         async for step in self._made(wanted):
             yield step
+        late = self._pointed_at()
         if self.asked.alert and not targets:
-            late = self._clusters_of_rankings()[:1]
-            async for step in self._made([self._ranking(cluster) for cluster in late]):
-                yield step
+            late += self._clusters_of_rankings()[:1]
+        async for step in self._made([self._ranking(cluster) for cluster in late]):
+            yield step
+
+    def _logs(self, targets: Sequence[str]) -> list[Wanted]:
+        """The logs of what is asked about, where logs are asked for."""
+        about = self.asked.component or next(iter(self._subjects()), None)
+        if self.asked.topic is not Topic.LOGS or about is None:
+            return []
+        space, _, name = about.rpartition("/")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            return []
+        within = f'namespace="{space}",' if re.fullmatch(r"[\w-]+", space) else ""
+        arguments: dict[str, Any] = {"query": f'{{{within}pod=~"{re.escape(name)}.*"}}'}
+        if targets:
+            arguments["clusters"] = list(targets)
+        return [Wanted("query_logs", arguments, tuple(targets))]
+
+    def _subjects(self) -> list[str]:
+        """What the grammar of the question makes its subject, clusters left out."""
+        clusters = {name.lower() for name in self._known}
+        return [word for word in self.asked.said if word.lower() not in clusters]
+
+    def _pointed_at(self) -> list[str]:
+        """Clusters that the likeliest cause of another one lies in, such as of ``payment.east``."""
+        found: dict[str, None] = {}
+        for got in self.calls.of(RANKING):
+            for row in got.table.rows[:1]:
+                _, dot, cluster = str(row.get("component") or "").rpartition(".")
+                if dot and (cluster in self._known or (not self._known and "-" in cluster)):
+                    found.setdefault(cluster, None)
+        return [one for one in found if one not in self._clusters_of_rankings()]
 
     def _ranking(
         self, cluster: str | None, *, alert: str | None = None, component: str | None = None

@@ -241,6 +241,7 @@ _LEADS = {
     "get_model_servers": ("verdict", "server"),
     "list_clusters": ("name", "state"),
     "find_runbook": ("name", "title"),
+    "query_logs": ("level", "where"),
 }
 _ASIDE = frozenset(
     {PROBLEMS, RANKING, "get_changes", "list_unhealthy", "detect_anomalies", "get_cluster_status"}
@@ -279,7 +280,7 @@ def _not_known(story: Story) -> list[str]:
 def _missing(story: Story) -> Iterator[str]:
     for got in story.calls.failed():
         said = code(got.reference.headline, 160)
-        yield f"{code(got.wanted.name)} gave no answer: {said} {got.cite}"
+        yield f"{code(got.wanted.name)} gave no answer: {said}"
     for name in story.calls.lacking:
         yield f"{code(name)} could not be asked: the persona does not have it"
     for got in story.calls.got:

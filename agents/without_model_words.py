@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from agents.fencing import orders_in
+
 _MOMENT: Final = re.compile(r"(?:(\d{4})-)?(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::\d{2})?Z?")
 _BETWEEN: Final = re.compile(
     r";\s+(?=(?:seen|alert|change|calls?|log|event|metric|trace): |it began|what (?:it|was) |"
@@ -15,6 +17,7 @@ _BETWEEN: Final = re.compile(
     r"\S+, on which it depends|(?:rollout|config|scale|deletion|creation|image)\w* of )"
 )
 """Between two pieces of evidence; a semicolon within one is not."""
+_WITHHELD: Final = "(text that tries to give orders: left out)"
 LONGEST = 220
 
 
@@ -24,8 +27,10 @@ def plain(cell: object) -> str:
 
 
 def code(text: object, most: int = LONGEST) -> str:
-    """A text in a code span; nothing of it is markup."""
+    """A text in a code span: nothing of it is markup, and orders in it are left out."""
     told = plain(text).replace("`", "'")
+    if " " in told and orders_in(told):
+        return _WITHHELD
     told = told if len(told) <= most else f"{told[: most - 1]}…"
     return f"`{told}`" if told else ""
 
