@@ -86,6 +86,8 @@ class ChatCalls:
         self._http = client
         self._openai: AsyncOpenAI | None = None
         self._dialect: Dialect = EVERYTHING
+        # Many who ask at the same time begin one after the other: the loop serves others between.
+        self._turnstile = asyncio.Lock()
 
     async def begin(self, request: ModelRequest, model: str) -> Begun:
         """Ask for a streamed answer, and again without what is refused of the request.
@@ -94,6 +96,8 @@ class ChatCalls:
             ModelFault, ContextTooLarge: see `model_faults`.
         """
         await import_openai()
+        async with self._turnstile:
+            await asyncio.sleep(0)
         deadline = asyncio.get_running_loop().time() + self._options.first_token_timeout
         max_tokens = request.max_tokens or self._options.max_tokens
         dialect = self._dialect

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import weakref
+from collections import Counter
 from contextlib import aclosing, asynccontextmanager
 
+import httpx2
 import pytest
 from bad_servers import server_tls
 from scripted_model import Said, by_turn, error, scripted_model
@@ -843,6 +845,34 @@ async def test_many_turns_at_once():
         requests = [ModelRequest([Turn("user", f"n{number}")]) for number in range(50)]
         turns = await asyncio.gather(*(turn(pool, request) for request in requests))
     assert [text_of(pieces) for pieces, _ in turns] == [f"You said n{n}" for n in range(50)]
+
+
+async def test_many_who_ask_at_once_leave_the_loop_to_others_between():
+    """A request takes a millisecond or two to write; fifty in one go would be felt."""
+    turns_of_the_loop, begun_at = [0], []
+
+    class Notes(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            begun_at.append(turns_of_the_loop[0])
+            return httpx2.Response(500)
+
+    async def count():
+        while True:
+            turns_of_the_loop[0] += 1
+            await asyncio.sleep(0)
+
+    pool = open_models(Settings(model_urls=("http://127.0.0.1:9/v1#m",)), transport=Notes())
+    assert pool is not None
+    await pool.warm()
+    counting = asyncio.ensure_future(count())
+    asking = [asyncio.ensure_future(anext(pool.stream(ASK))) for _ in range(20)]
+    while len(begun_at) < 20:  # noqa: ASYNC110  # the turns of the loop are what is counted
+        await asyncio.sleep(0)
+    for task in (counting, *asking):
+        task.cancel()
+    await asyncio.gather(counting, *asking, return_exceptions=True)
+    await pool.aclose()
+    assert max(Counter(begun_at[:20]).values()) <= 2  # the counter may run before or after
 
 
 async def test_a_whole_investigation_of_scripted_turns():
