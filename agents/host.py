@@ -18,6 +18,7 @@ from uuid import uuid4
 from starlette.routing import BaseRoute
 
 from agents.agent_context import AgentContext
+from agents.cause_explaining import explain_cause_by
 from agents.chat import Chats, ChatStore
 from agents.chat_answering import OPERATIONS as CHAT_OPERATIONS
 from agents.chat_answers import Answers
@@ -86,7 +87,7 @@ async def open_agent_app(
         if watch:
             pruning = asyncio.create_task(keep_running("chat pruning", lambda: _prune(chats)))
             stack.push_async_callback(_cancel, pruning)
-        app = _with_chat(app, chats, models)
+        app = _with_chat(app, chats, models, answerer)
         yield AgentApp(
             app=app,
             answerer=answerer,
@@ -154,11 +155,13 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-def _with_chat(app: App, chats: Chats, models: ModelPool | None) -> App:
+def _with_chat(app: App, chats: Chats, models: ModelPool | None, answerer: Answerer) -> App:
     async def models_health() -> Sequence[ModelHealth]:
         return await models.health() if models is not None else ()
 
     known: dict[str, Any] = {each.name: getattr(app.context, each.name) for each in fields(Context)}
+    if models is not None:
+        known["explainer"] = explain_cause_by(answerer, app.context.personas)
     context = AgentContext(**known, chats=chats, models_health=models_health)
     return replace(
         app,

@@ -38,6 +38,14 @@ if TYPE_CHECKING:
     from aiops_mcp.fleet.runbooks import Runbooks
     from aiops_mcp.fleet.traces import FleetTraces
     from aiops_mcp.fleet.watcher import Watcher
+    from aiops_mcp.models.explanation import Prose
+    from aiops_mcp.models.rootcause import RCAResult
+
+
+class ExplainCause(Protocol):
+    """Writes of a root-cause answer, in the name of whoever asks; raises nothing of a model's."""
+
+    async def __call__(self, found: "RCAResult", principal: Principal) -> "Prose": ...
 
 
 class Streams(Protocol):
@@ -77,6 +85,8 @@ class Context:
     settings: Settings
     clock: Callable[[], datetime]
     call: Call
+    explainer: "ExplainCause | None" = None
+    """A model that explains root causes, where one is set."""
 
     @property
     def principal(self) -> Principal:
