@@ -110,6 +110,7 @@ class Calls:
                 done = await task if task else await self._written(call, arguments)
                 reference, told[call.id] = self._taken(call, arguments, *done)
                 numbers.append(reference.number)
+                await asyncio.sleep(0)  # reading a long result takes its time: others go on
         self._watch.round_ended(brought_something=self._is_new or self._plan_made)
         turns = tuple(Turn("tool", told[call.id], tool_call_id=call.id) for call in calls)
         return RoundOutcome(calls, turns, tuple(numbers), self._is_new)
@@ -204,9 +205,10 @@ class Calls:
         self, call: ToolCall, arguments: Mapping[str, Any], outcome: ToolOutcome, seconds: float
     ) -> tuple[Reference, str]:
         """Number a result; the reference, and what the model is shown of it."""
-        as_made = replace(call, arguments=clean_json(dict(arguments)))
         reference = self._results.take(
-            as_made, outcome, clusters=_clusters_of(arguments) or self._clusters
+            replace(call, arguments=arguments),
+            outcome,
+            clusters=_clusters_of(arguments) or self._clusters,
         )
         self._emit(CallDone(call.id, outcome.status, reference, seconds))
         if said := self._orders.look(outcome.text, number=reference.number):

@@ -275,3 +275,34 @@ def test_a_budget_counts_and_knows_its_last_turn() -> None:
     assert budget.context == int(2_000 * 0.7)
     budget.overflowed(held=None, sent=None, estimated=100)
     assert budget.context < 1_000
+
+
+def test_where_nothing_else_is_left_the_question_is_cut() -> None:
+    history = [Turn("user", "before " * 90), Turn("assistant", "it was so " * 60)]
+    conversation = Conversation("rules", history, "begin " + "log line " * 2_000 + "end")
+    rounds(conversation, 2)
+    assert conversation.compact(600)
+    turns = conversation.turns()
+    assert [turn.role for turn in turns] == ["system", "user"]
+    assert "begin" in turns[1].content
+    assert "(cut)" in turns[1].content
+    assert "[2] list_alerts: Finding 2." in turns[1].content
+    assert not conversation.compact(20)
+
+
+def test_a_plan_may_get_shorter_and_knows_its_end() -> None:
+    from agents.planning import Plan
+
+    plan = Plan()
+    assert plan.make({"steps": []}) == "A plan needs steps; go on without one."
+    assert (plan.steps, plan.advance(), plan.end(is_whole=True)) == ((), False, False)
+    assert plan.make({"steps": ["a", "b", "c"]}).endswith("Now: a")
+    assert plan.advance()
+    assert plan.advance()
+    assert not plan.advance()
+    assert plan.make({"steps": ["a", "d"]}).endswith("Now: d")
+    assert [step.state for step in plan.steps] == ["done", "now"]
+    assert plan.make({"steps": ["a", "d"], "done": 9}).endswith("Now: the answer")
+    plan.make({"steps": ["a", "d"], "done": 0})
+    assert plan.end(is_whole=False)
+    assert [step.state for step in plan.steps] == ["dropped", "dropped"]
