@@ -318,6 +318,15 @@ async def test_a_context_that_nobody_tells_is_8192():
         assert await pool.context_tokens() == 8192
 
 
+async def test_the_context_is_that_of_the_server_which_would_be_asked():
+    away = Said(status=503, body=error("loading"))
+    first, second = scripted_model([away], context=4096), scripted_model(["ok"], context=2048)
+    async with first as one, second as two, pool_of(one, two) as pool:
+        assert await pool.context_tokens() == 4096
+        await turn(pool)
+        assert await pool.context_tokens() == 2048
+
+
 async def test_a_conversation_that_does_not_fit():
     turns = [Turn("user", "x" * 20_000)]
     async with scripted_model([], context=4096) as url, pool_of(url) as pool:
