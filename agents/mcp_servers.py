@@ -141,7 +141,10 @@ def read_servers(path: Path) -> tuple[ServerEntry, ...]:
         raise InputError(f"{path}: {error}", "AIOPS_MCP_SERVERS_FILE is a JSON file.") from error
     servers = _servers(document)
     if servers is None:
-        raise InputError(f"{path}: there is no object mcpServers.", "See agents/mcp_servers.py.")
+        raise InputError(
+            f"{path}: there is no object mcpServers.",
+            'It is {"mcpServers": {NAME: {"url": …} or {"command": …, "args": […]}}}.',
+        )
     return tuple(_entry(path, name, given) for name, given in servers.items())
 
 

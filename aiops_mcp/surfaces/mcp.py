@@ -1,7 +1,7 @@
 """The MCP surface: operations as tools and resources, prompts, completion, subscriptions.
 
-Knows operations in general and none by name. Beside ``surfaces/mcp_*.py`` nothing in the
-project imports the MCP libraries.
+Knows operations in general and none by name. Beside ``surfaces/mcp_*.py``, and the agent's client
+in ``agents/``, nothing in the project imports the MCP libraries.
 """
 
 import difflib

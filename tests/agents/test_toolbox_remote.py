@@ -66,7 +66,7 @@ async def test_a_wrong_token_is_a_notice_and_an_error(seen):
 async def test_a_hanging_call_is_cancelled_on_the_server(seen):
     async with (
         listening(mcp_app(fleet_server(seen))) as (url, _),
-        remote(url, timeout=0.5) as box,
+        remote(url, timeout=2) as box,
     ):
         await box.specs()
         outcome = await box.call("wait_long", {})
