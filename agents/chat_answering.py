@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field
 
 from agents.agent_context import AgentContext
 from agents.chat_entities import ChatMessagePage, ConsentTaken
-from agents.chat_operations import READ, WRITE, OneChat, chat
+from agents.chat_operations import BUSY_OR_GONE, GONE, READ, WRITE, OneChat, chat
 from aiops_mcp.capabilities.digesting import PageNumber, PageSize
 from aiops_mcp.errors import ResourceNotFound
 from aiops_mcp.models.chat import ChatMessage, ChatSession
@@ -45,6 +45,7 @@ async def start_chat_answer(context: AgentContext, request: SaidInChat) -> ChatM
     needs=WRITE,
     tool=False,
     limit="chat",
+    refusals=BUSY_OR_GONE,
 )
 async def send_chat_message(context: AgentContext, request: SaidInChat) -> ChatMessage:
     """Say something and wait for the answer.
@@ -72,6 +73,7 @@ class MessagesQuery(OneChat):
     route="GET /chat/sessions/{session}/messages",
     needs=READ,
     tool=False,
+    refusals=GONE,
 )
 async def list_chat_messages(context: AgentContext, request: MessagesQuery) -> ChatMessagePage:
     """The messages of a session, in the order of the conversation."""
@@ -107,6 +109,7 @@ class OneMessage(OneChat):
     route="GET /chat/sessions/{session}/messages/{message}",
     needs=READ,
     tool=False,
+    refusals=GONE,
 )
 async def get_chat_message(context: AgentContext, request: OneMessage) -> ChatMessage:
     """One message, with all that its answer stands on."""
@@ -129,6 +132,7 @@ def _message_id(text: str) -> UUID:
     route="POST /chat/sessions/{session}/stop",
     needs=WRITE,
     tool=False,
+    refusals=BUSY_OR_GONE,
 )
 async def stop_chat_answer(context: AgentContext, request: OneChat) -> ChatMessage:
     """End the answer that is being made; what there is of it stays."""
@@ -142,6 +146,7 @@ async def stop_chat_answer(context: AgentContext, request: OneChat) -> ChatMessa
     tool=False,
     status=202,
     limit="chat",
+    refusals=BUSY_OR_GONE,
 )
 async def retry_chat_answer(context: AgentContext, request: OneChat) -> ChatMessage:
     """Answer the last question anew, in the place of the last answer.
@@ -165,6 +170,7 @@ class BranchedChat(OneChat):
     tool=False,
     status=201,
     limit="chat",
+    refusals=BUSY_OR_GONE,
 )
 async def branch_chat_session(context: AgentContext, request: BranchedChat) -> ChatSession:
     """A new session with what was said up to a message; with content, that is asked in its place.
@@ -186,6 +192,7 @@ class Consented(OneChat):
     route="POST /chat/sessions/{session}/consent",
     needs=WRITE,
     tool=False,
+    refusals=BUSY_OR_GONE,
 )
 async def consent_to_tool(context: AgentContext, request: Consented) -> ConsentTaken:
     """Say yes or no to a call that would change something and waits for its user."""

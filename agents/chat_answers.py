@@ -16,7 +16,7 @@ from uuid import UUID
 
 from agents.chat_draft import Draft
 from agents.chat_steps import Steps, StreamEvent
-from agents.conversation import Answerer, ConsentWanted, Failed, Question
+from agents.conversation import Answerer, ConsentWanted, Failed, Question, Step
 from aiops_mcp.errors import AiopsError, Conflict, RateLimited, StorageFailed
 from aiops_mcp.models.chat import ChatMessage, MessageState
 from aiops_mcp.storage.chat import Hold
@@ -84,10 +84,19 @@ class Run:
             self.ended_as = state
             self.making.cancel()
 
+    def take(self, step: Step) -> None:
+        """One step of the agent."""
+        if isinstance(step, ConsentWanted):
+            self._consent_to(step.call_id)  # before its user hears of it, who may be quick
+        self.draft.take(step)
+
+    def _consent_to(self, call_id: str) -> asyncio.Future[bool]:
+        new: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        return self._consents.setdefault(call_id, new)
+
     async def ask_consent(self, wanted: ConsentWanted) -> bool:
         """What the user says to a writing tool; nothing said in time is a no."""
-        said: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._consents[wanted.call_id] = said
+        said = self._consent_to(wanted.call_id)
         try:
             async with asyncio.timeout(self._consent_seconds):
                 granted = await said
@@ -195,7 +204,7 @@ class Answers:
             steps = self._answerer.answer(question, consent=run.ask_consent)
             async with aclosing(steps):
                 async for step in steps:
-                    run.draft.take(step)
+                    run.take(step)
         except AiopsError as error:
             run.draft.take(Failed(error.code, str(error)))
         except Exception:  # noqa: BLE001 - the edge of a run: whatever it is, the user is told

@@ -200,12 +200,16 @@ def _call(step: CallBegun | ConsentWanted) -> dict[str, Any]:
 
 
 def _result(step: CallDone) -> dict[str, Any]:
-    reference = step.reference.model_dump(
-        mode="json", exclude={"text", "tool_call_id", "status", "arguments"}
-    )
     return {
         "tool_call_id": step.call_id,
         "status": step.status.value,
         "seconds": round(step.seconds, 3),
-        **reference,
+        **reference_json(step.reference),
     }
+
+
+def reference_json(reference: Reference) -> dict[str, Any]:
+    """What a result is known by, without its text and what its call said already."""
+    return reference.model_dump(
+        mode="json", exclude={"text", "tool_call_id", "status", "arguments"}
+    )

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
-from agents.chat_draft import end_events
+from agents.chat_draft import end_events, reference_json
 from agents.chat_steps import DELTA, START, StreamEvent
 from aiops_mcp.models.chat import ChatMessage, MessageState
 
@@ -48,17 +48,12 @@ def _grown(before: ChatMessage | None, now: ChatMessage) -> list[StreamEvent]:
         )
         for each in now.tool_calls[calls:]
     ]
-    events += [
-        _event(
-            "tool_result",
-            {
-                "tool_call_id": each.tool_call_id,
-                "status": each.status.value,
-                "number": each.number,
-            },
-        )
-        for each in now.tool_results[results:]
-    ]
+    known = {each.tool_call_id: each for each in now.answer.references} if now.answer else {}
+    for each in now.tool_results[results:]:
+        reference = known.get(each.tool_call_id)
+        told = reference_json(reference) if reference else {"number": each.number}
+        told = {"tool_call_id": each.tool_call_id, "status": each.status.value, **told}
+        events.append(_event("tool_result", told))
     if now.content.startswith(text):
         if more := now.content[len(text) :]:
             events.append(_event(DELTA, {"delta": more}))

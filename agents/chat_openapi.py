@@ -25,6 +25,21 @@ _EVENTS = """Server-sent events, in this order:
 Each has an `id`; a comment every 15 s keeps the connection. A client that leaves ends nothing: the
 answer is made to its end, and GET follows it from the start or after `Last-Event-ID`."""
 
+_EVENT: Schema = {
+    "type": "object",
+    "description": "Each event; data is JSON",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {
+            "enum": [
+                *("message_start", "tool_use", "tool_progress", "tool_result", "content_delta"),
+                *("plan", "notice", "consent_required", "consent", "message_complete", "error"),
+            ]
+        },
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _SESSION: Schema = {
     "name": "session",
     "in": "path",
@@ -43,6 +58,7 @@ _REFUSALS = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "NotFound",
+    410: "Gone",
     422: "ValidationFailed",
     429: "RateLimited",
     500: "InternalError",
@@ -90,17 +106,11 @@ def _streaming(name: str, summary: str, permission: str) -> Schema:
         "responses": {
             "200": {
                 "description": "The events",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT}},
             },
-            "410": _gone(),
             **_refs(_REFUSALS),
         },
     }
-
-
-def _gone() -> Schema:
-    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {"description": "SESSION_EXPIRED", "content": {"application/json": problem}}
 
 
 def _refs(responses: dict[int, str]) -> Schema:

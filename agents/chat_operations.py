@@ -28,6 +28,7 @@ from aiops_mcp.models.reports import Download
 from aiops_mcp.operation import Capability, Input
 
 READ, WRITE = "chat:read", "chat:write"
+GONE, BUSY_OR_GONE = (410,), (409, 410)
 
 chat = Capability("chat", "Ask the agent in sessions that are kept.")
 
@@ -57,7 +58,12 @@ class NewChat(Input):
 
 
 @chat.operation(
-    "create_chat_session", route="POST /chat/sessions", needs=WRITE, tool=False, status=201
+    "create_chat_session",
+    route="POST /chat/sessions",
+    needs=WRITE,
+    tool=False,
+    status=201,
+    refusals=(409,),
 )
 async def create_chat_session(context: AgentContext, request: NewChat) -> ChatSession:
     """Begin a chat session about some clusters and a time, answered by a persona."""
@@ -116,7 +122,13 @@ class OneChat(Input):
             ) from error
 
 
-@chat.operation("get_chat_session", route="GET /chat/sessions/{session}", needs=READ, tool=False)
+@chat.operation(
+    "get_chat_session",
+    route="GET /chat/sessions/{session}",
+    needs=READ,
+    tool=False,
+    refusals=GONE,
+)
 async def get_chat_session(context: AgentContext, request: OneChat) -> ChatSession:
     """One of the caller's chat sessions."""
     return await context.chats.sessions.get(request.session_id, context.principal)
@@ -132,7 +144,11 @@ class ChangedChat(OneChat):
 
 
 @chat.operation(
-    "update_chat_session", route="PUT /chat/sessions/{session}", needs=WRITE, tool=False
+    "update_chat_session",
+    route="PUT /chat/sessions/{session}",
+    needs=WRITE,
+    tool=False,
+    refusals=GONE,
 )
 async def update_chat_session(context: AgentContext, request: ChangedChat) -> ChatSession:
     """Change title, persona, clusters, time or model of a session, for the questions to come."""
@@ -152,7 +168,11 @@ async def update_chat_session(context: AgentContext, request: ChangedChat) -> Ch
 
 
 @chat.operation(
-    "delete_chat_session", route="DELETE /chat/sessions/{session}", needs=WRITE, tool=False
+    "delete_chat_session",
+    route="DELETE /chat/sessions/{session}",
+    needs=WRITE,
+    tool=False,
+    refusals=GONE,
 )
 async def delete_chat_session(context: AgentContext, request: OneChat) -> ChatSession:
     """Delete a session with all that was said in it; an answer being made ends."""
@@ -164,6 +184,7 @@ async def delete_chat_session(context: AgentContext, request: OneChat) -> ChatSe
     route="GET /chat/sessions/{session}/export",
     needs=READ,
     tool=False,
+    refusals=GONE,
 )
 async def export_chat_session(context: AgentContext, request: OneChat) -> Download:
     """The session as Markdown, each answer with its evidence."""

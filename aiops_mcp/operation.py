@@ -109,7 +109,8 @@ ContextT = TypeVar("ContextT")
 class Operation:
     """One thing a user can ask for. ``routes`` are ``METHOD /path`` below ``/api/v1``.
 
-    ``digest`` makes the answer small for a model (pure); ``status`` is the HTTP status of success.
+    ``digest`` makes the answer small for a model (pure); ``status`` is the HTTP status of success,
+    ``refusals`` are those of failures that are its own, beside the usual ones.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Operation:
     status: int
     limit: str | None = None
     title: str = ""
+    refusals: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -150,6 +152,7 @@ class Capability:
         digest: Callable[[Any, AnswerT], Digest] | None = None,
         status: int = 200,
         limit: str | None = None,
+        refusals: Sequence[int] = (),
     ) -> Callable[
         [Callable[[ContextT, RequestT], Awaitable[AnswerT]]],
         Callable[[ContextT, RequestT], Awaitable[AnswerT]],
@@ -186,6 +189,7 @@ class Capability:
                     status=status,
                     limit=limit,
                     title=name.replace("_", " ").capitalize(),
+                    refusals=tuple(refusals),
                 )
             )
             return function

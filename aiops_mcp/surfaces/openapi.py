@@ -29,7 +29,8 @@ _ERRORS: dict[int, tuple[str, str]] = {
     401: ("Unauthorized", "AUTH_FAILED or AUTH_EXPIRED: no good bearer token"),
     403: ("Forbidden", "PERMISSION_DENIED: the role does not allow it, or the server only reads"),
     404: ("NotFound", "CLUSTER_NOT_FOUND and its like"),
-    409: ("Conflict", "CLUSTER_ALREADY_EXISTS"),
+    409: ("Conflict", "CLUSTER_ALREADY_EXISTS, or something else came first"),
+    410: ("Gone", "SESSION_EXPIRED"),
     413: ("TooLarge", "The body is over the limit"),
     415: ("NotJson", "The body is not JSON"),
     422: ("ValidationFailed", "VALIDATION_FAILED; details.fields names the wrong fields"),
@@ -196,7 +197,7 @@ def _responses(route: OperationRoute, *, has_body: bool, schemas: Schemas) -> Sc
     elif operation.status != 204:
         answer = schemas.answer(operation.answer_type)
         success["content"] = {"application/json": {"schema": answer}}
-    statuses = {400, *_ALWAYS}
+    statuses = {400, *_ALWAYS, *operation.refusals}
     if route.parameters or {"cluster", "clusters"} & set(operation.request_type.model_fields):
         statuses.add(404)
     if has_body:
