@@ -117,7 +117,7 @@ def _blank(match: re.Match[str]) -> str:
 def _of_names(sentence: Sentence, plain: str, evidence: Evidence) -> list[Finding | None]:
     return [
         None
-        if evidence.known.has(text)
+        if evidence.known.has_object(text)
         else Finding(MarkKind.NAME, start, end, "No result holds this name.")
         for start, end, text in _names(sentence, plain, evidence.known)
     ]

@@ -146,6 +146,14 @@ class Known:
             at = self._text.find(low, at + 1)
         return False
 
+    def has_object(self, name: str) -> bool:
+        """As ``has``; ``space/name`` may be told as ``space/Kind/name``."""
+        if self.has(name):
+            return True
+        space, slash, rest = name.lower().partition("/")
+        pattern = rf"(?<![\w-]){re.escape(space)}/[a-z]+/{re.escape(rest)}(?![a-z0-9])"
+        return bool(slash) and re.search(pattern, self._text) is not None
+
     def is_first_part(self, word: str) -> bool:
         """Whether some ``word/name`` is in the results, as of a namespace."""
         at = self._text.find(f"{word}/")
@@ -320,7 +328,7 @@ def _is_alert(token: str, before: str, after: str) -> bool:
     told = re.search(r"\balerts?\b", before + " " + after, re.IGNORECASE) is not None
     return (
         (len(humps) >= 3 and token[0].isupper() and _ALERT_END.search(token) is not None)
-        or (len(humps) >= 2 and told and token[0].isupper())
+        or (len(humps) >= 2 and told and (token[0].isupper() or len(humps) > 3))
         or (len(humps) >= 3 and humps[0] == "Kube")
         or (len(humps) >= 4 and token[0].isupper())
     )

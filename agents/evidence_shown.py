@@ -46,6 +46,7 @@ _BEFORE_AFTER: Final = re.compile(
     r"(-?\d[\d,]*(?:\.\d+)?)\s?([%\w]{0,8})"
 )
 _PAIRED_COLUMNS: Final = (("before", "after"), ("expected", "actual"))
+_CLAUSES: Final = re.compile(r" \| |; |\. ")
 _PLAIN: Final = re.compile(r"\d+(?:\.\d+)?")
 _NONE: Final = re.compile(r"(?m)^(?:No|Nothing|All|None)\b")
 
@@ -139,6 +140,7 @@ class Shown:
                 yield Pair(
                     _read(first, unit or other), _read(second, other or unit), self.hints(at)
                 )
+            yield from self._side_by_side(at, line)
             parts = _OF.findall(line) + [(part, whole) for whole, part in _OF_ALL.findall(line)]
             for part, whole in parts:
                 yield Pair(_read(part, ""), _read(whole, ""))
@@ -146,6 +148,16 @@ class Shown:
             for left, right in places:
                 if len(cells) == len(columns) and _are_plain(cells[left], cells[right]):
                     yield Pair(_read(cells[left], ""), _read(cells[right], ""), self.hints(at))
+
+    def _side_by_side(self, at: int, line: str) -> Iterator[Pair]:
+        """The two numbers of a clause that has no more: ``706 MHz, peers 1263``."""
+        for clause in _CLAUSES.split(line):
+            found = _SHOWN.findall(clause) if " " in clause else ()
+            if len(found) == 2:
+                (*one, unit), (*two, other) = found
+                yield Pair(
+                    _read("".join(one), unit), _read("".join(two), other or unit), self.hints(at)
+                )
 
 
 @lru_cache(maxsize=256)

@@ -63,9 +63,14 @@ def times_in(text: str) -> Iterator[Moment]:
             text=match[0].strip(),
             date=(int(match["month"]), int(match["day"])) if match["month"] else None,
             minute=hour * 60 + int(match["minute"]),
-            is_around=_AROUND.search(text[: match.start()][-16:]) is not None,
+            is_around=_is_around(text, match),
             is_local=bool(zone) and zone not in ("z", "utc", "gmt"),
         )
+
+
+def _is_around(text: str, match: re.Match[str]) -> bool:
+    before, after = text[: match.start()][-16:], text[match.end() :]
+    return _AROUND.search(before) is not None or after.lstrip().startswith("or so")
 
 
 def dates_in(text: str) -> Iterator[tuple[int, int, str, tuple[int, int]]]:
