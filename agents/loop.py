@@ -16,6 +16,7 @@ from typing import Any
 
 from agents.compaction import Conversation, shortened
 from agents.conversation import (
+    AnswerDelta,
     Answered,
     Answerer,
     Consent,
@@ -244,6 +245,11 @@ class Agent(Answerer):
         if answer is None:
             raise AiopsError("The answer without a model did not end.")
         told = self._told(asked, so_far, results)
+        remark = so_far.orders.remark
+        if remark and "give orders" not in answer.text:  # it was in what the model had read
+            more = f"\n{remark}" if answer.text.endswith("\n") else f"\n\n{remark}"
+            told["text"] = answer.text + more
+            asked.emit(AnswerDelta(more))
         told["notices"] = tuple(dict.fromkeys((*told["notices"], *answer.notices)))
         told["mode"] = AnswerMode.MIXED if had_begun else AnswerMode.TRIAGE
         return answer.model_copy(update={**told, "plan": answer.plan})

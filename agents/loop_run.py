@@ -40,6 +40,8 @@ _NOTHING_CLAIMED = re.compile(r"not enough data", re.IGNORECASE)
 _LEAST_CLAIM = 40
 """A shorter answer claims nothing that wants a reference."""
 _TWICE_SAID = 400
+_WHOLE = (".", "!", "?", "]", ")", "|", "`", "*", "_")
+"""What the text of an answer that came to its end ends with."""
 
 
 class ModelGone(Exception):
@@ -222,7 +224,7 @@ class Investigation:
             return bool(answer.text.strip()) or self._asks_again()
         if not answer.text.strip():
             return self._asks_again()
-        if said.done.finish not in (Finish.LENGTH, Finish.BROKEN):
+        if not _is_cut(said):
             return True
         if self._continued < _CONTINUED and budget.allows(self._prompt_tokens(offers_tools=False)):
             self._continued += 1
@@ -266,6 +268,13 @@ class Investigation:
         is_whole = said.lost is None and said.done.finish is Finish.STOP and not said.narrated
         if is_whole and _CITED.search(said.text) and 2 * len(said.text) > len(answer.text):
             answer.replace(said.text)
+
+
+def _is_cut(said: Said) -> bool:
+    """Whether a turn ended before its text did; some servers never say why one ended."""
+    if said.done.finish is Finish.BROKEN:
+        return not said.text.rstrip().endswith(_WHOLE)
+    return said.done.finish is Finish.LENGTH
 
 
 def _wants_references(text: str) -> bool:

@@ -362,6 +362,13 @@ async def test_an_answer_cut_at_its_length_goes_on() -> None:
     assert "cut off" in model.requests[2].turns[-1].content
 
 
+async def test_a_stream_without_an_end_is_whole_when_its_text_is() -> None:
+    whole = FakeModel(LOOK, says(CITED, Finish.BROKEN))
+    assert (await ask(whole, FakeTools())).answer.text == CITED
+    half = FakeModel(LOOK, says("The cart restarts 7", Finish.BROKEN), says(" times [1]."))
+    assert (await ask(half, FakeTools())).answer.text == "The cart restarts 7 times [1]."
+
+
 async def test_an_answer_without_end_is_cut_with_notice() -> None:
     model = FakeModel(LOOK, *[says(f"part {at} [1] ", Finish.LENGTH) for at in range(3)])
     ran = await ask(model, FakeTools())

@@ -16,7 +16,8 @@ from agents.conversation import (
     Turn,
 )
 from agents.toolbox_plan import Plan, PlanHandle, PlannedOutcome
-from aiops_mcp.models.chat import ToolStatus
+from aiops_mcp.errors import ModelNotAvailable
+from aiops_mcp.models.chat import AnswerMode, ToolStatus
 
 SILENCE = spec("create_silence", "matcher", matcher=fakes.text(), writes=True)
 INJECTED = (
@@ -28,14 +29,17 @@ INJECTED = (
 class Writing(FakeTools):
     """Tools of which one writes: the first call gives its plan, the consented one does it."""
 
-    def __init__(self, log_line: str = "all is well") -> None:
+    def __init__(self, log_line: str = "all is well", only: str = "") -> None:
+        """``only`` is the one tool that shows the line; default: every one that reads."""
         super().__init__(self._give, (*fakes.SPECS, SILENCE))
         self.done: list[Mapping[str, Any]] = []
         self._log_line = log_line
+        self._only = only
 
     def _give(self, name: str, arguments: Mapping[str, Any]) -> ToolOutcome:
         if name != SILENCE.name:
-            return outcome(f"«{self._log_line}»", headline="1 line.")
+            says_it = self._only in ("", name)
+            return outcome(f"«{self._log_line if says_it else 'all is well'}»", headline="1 line.")
         if isinstance(arguments.get("apply"), PlanHandle):
             self.done.append(arguments)
             return outcome(headline="Silenced.")
@@ -158,3 +162,14 @@ async def test_arguments_are_shown_without_secrets() -> None:
     (begun,) = ran.of(CallBegun)
     assert "hunter2secret" not in str(begun.arguments)
     assert "hunter2secret" not in str(ran.answer.references[0].arguments)
+
+
+async def test_orders_that_a_lost_model_had_read_are_told_as_well() -> None:
+    """Triage asks what is wrong, so it does not read the log itself."""
+    lost = ["It holds", ModelNotAvailable("Gone.")]
+    ran = await ask(FakeModel(LOGS, lost), Writing(INJECTED, only="search_logs"), "How is it?")
+    assert ran.answer.mode is AnswerMode.MIXED
+    assert ran.answer.text.endswith("It was seen, taken as data, and not followed.")
+    assert "[1] tries to give orders" in ran.answer.text
+    assert ran.answer.text == ran.streamed
+    assert any("tries to give orders" in notice for notice in ran.answer.notices)
