@@ -52,6 +52,8 @@ async def test_a_client_of_an_older_protocol(demo) -> None:
             "fleet://clusters/{cluster}/alerts",
             "fleet://clusters/{cluster}/gpus",
             "fleet://traces/{trace_id}/spans",
+            "fleet://incidents/{incident}",
+            "runbook://{name}",
         }
 
 
