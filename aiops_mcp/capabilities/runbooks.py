@@ -6,6 +6,7 @@ from pydantic import Field
 
 from aiops_mcp.capabilities.runbooks_digest import digest_found, digest_runbook
 from aiops_mcp.context import Context
+from aiops_mcp.errors import InputError, ResourceNotFound
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.runbook import FoundRunbooks, Runbook, RunbookHit
 from aiops_mcp.operation import Capability, Input
@@ -36,7 +37,10 @@ async def find_runbook(context: Context, request: RunbookSearch) -> FoundRunbook
     Without arguments: which runbooks there are.
     """
     if request.name:
-        one = await context.runbooks.get(request.name)
+        try:
+            one = await context.runbooks.get(request.name)
+        except ResourceNotFound as error:  # an argument of a search, and no address
+            raise InputError(error.message, error.hint, details=error.details) from error
         return FoundRunbooks(items=(RunbookHit.of(one, "its name"),), total=1, best=one)
     if not request.alert and not request.search:
         known = await context.runbooks.list()

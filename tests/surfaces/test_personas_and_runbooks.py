@@ -199,6 +199,11 @@ async def test_a_runbook_over_rest(rest: Any) -> None:
     one = (await viewer.get("/runbooks/shop-closed")).json()
     assert one["is_builtin"] is False
     assert one["steps"][0]["calls"][0]["tool"] == "query_metrics"
+    named = (await viewer.get("/runbooks", params={"name": "shop-closed"})).json()
+    assert (named["total"], named["best"]["name"]) == (1, "shop-closed")
+    unknown = await viewer.get("/runbooks", params={"name": "shop-close"})
+    assert code_of(unknown, 422) == "VALIDATION_FAILED"
+    assert "shop-closed" in unknown.text
     missing = await viewer.get("/runbooks/shop-close")
     assert code_of(missing, 404) == "VALIDATION_FAILED"
     assert "shop-closed" in missing.text
