@@ -59,7 +59,7 @@ def address_of(url: str) -> Address:
         )
     name = f"[{host}]" if ":" in host else host
     place = name if port is None else f"{name}:{port}"
-    path = parts.path.rstrip("/")
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
     base_url = urlunsplit((parts.scheme, place, path, parts.query, ""))
     try:
         httpx2.URL(base_url)

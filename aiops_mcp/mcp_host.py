@@ -191,6 +191,7 @@ def start_logging(settings: Settings) -> Callable[[], None]:
         settings.vault_keys,
         settings.database_url,
         settings.redis_url,
+        settings.model_api_key,
     )
     secrets = [
         part.rpartition("=")[2] if each is settings.api_tokens else part

@@ -28,6 +28,7 @@ KEY = "sk-planted-Xw9QeR72kdLm"
         (" http://h/v1/#a/b:7 ", "http://h/v1", "a/b:7", "http://h/v1"),
         ("https://h/v1?key=s3cret", "https://h/v1?key=s3cret", None, "https://h/v1"),
         ("http://[::1]:8000", "http://[::1]:8000", None, "http://[::1]:8000"),
+        ("http://h/v1/chat/completions", "http://h/v1", None, "http://h/v1"),
     ],
 )
 def test_addresses(url, base, model, shown):
