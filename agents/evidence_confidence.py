@@ -118,6 +118,8 @@ def coverage_of(references: Iterable[Reference]) -> tuple[int, int]:
         if match is None:
             continue
         answered, asked = int(match[1]), int(match[2])
+        if not answered and _SCORED.search(one.text):
+            continue  # that nobody answers is what was found
         away = _OFFLINE.search(one.coverage or "")
         if away:
             named = away[1].split(", ")

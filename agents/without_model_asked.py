@@ -87,7 +87,7 @@ def _of_words(text: str, now: datetime) -> Asked:
 
 
 def _is_alert(name: str, text: str) -> bool:
-    humps = len(re.findall(r"[A-Z][a-z0-9]*", name))
+    humps = len(re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+", name))
     return name[0].isupper() and (
         humps >= 3
         or bool(re.search(rf"alert\w*\s+{name}|{name}\s+(?:alert|fir)", text, re.IGNORECASE))
