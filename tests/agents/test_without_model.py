@@ -189,8 +189,7 @@ async def test_the_words_of_a_cause() -> None:
     )
     for line in (
         "**Why**",
-        "- `seen: CrashLoopBackOff: last exit Error 1; panic: config: missing required key "
-        '"PAYMENT_PROVIDER_URL"` [2]',
+        WHY,
         "**Against it**",
         "- `it began 15m later than others` [2]",
         "**How far it reaches**",
