@@ -7,11 +7,13 @@ import json
 import sys
 from pathlib import Path
 
+from agents.chat_answering import OPERATIONS as CHAT_OPERATIONS
 from aiops_mcp.operation import Effect
-from aiops_mcp.operations import OPERATIONS
+from aiops_mcp.operations import OPERATIONS as FLEET_OPERATIONS
 from aiops_mcp.settings import Settings
 
 HERE = Path(__file__).parent
+OPERATIONS = (*FLEET_OPERATIONS, *(each for each in CHAT_OPERATIONS if each.routes))
 
 
 def settings_page() -> str:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -25,6 +27,7 @@ from aiops_mcp.models.chat import Answer, AnswerMode, Reference, ToolStatus
 from aiops_mcp.models.events import EventType
 from aiops_mcp.serving import http_application
 from aiops_mcp.settings import Settings
+from aiops_mcp.storage.engine import Database
 
 SESSIONS = "/api/v1/chat/sessions"
 TOKENS = {"ann": "operator=ann-secret-token", "bob": "operator=bob-secret-token"}
@@ -105,8 +108,23 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A database with its tables, to be copied: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "aiops.sqlite"
+
+    async def make() -> None:
+        database = Database(f"sqlite+aiosqlite:///{path}")
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-async def opened(tmp_path, agent, clock) -> AsyncIterator[AgentApp]:
+async def opened(tmp_path, agent, clock, empty_database) -> AsyncIterator[AgentApp]:
+    shutil.copy(empty_database, tmp_path / "aiops.sqlite")
     settings = Settings(
         _env_file=None,
         home=tmp_path,
