@@ -27,6 +27,8 @@ _PARAMETER = re.compile(r"<parameter=([\w.-]{1,64})>(.*?)(?:</parameter>|\Z)", r
 _CANDIDATES = 48
 """More openings than this in one text are no calls."""
 _RAW = 2_000
+_ANSWER = 160
+_CITED = re.compile(r"\[\d{1,3}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ class Narration:
                 break
             name, start = following[1], end
             at = following.start(1)
-        if begins_text or not text[calls[-1].end :].strip(" \t\n`)]"):
+        ends_text = not text[calls[-1].end :].strip(" \t\n`)]")
+        if begins_text or (ends_text and not _concludes(text[: match.start()])):
             yield from calls
 
 
@@ -199,6 +202,11 @@ def narration_of(names: frozenset[str]) -> Narration:
 def _prose_before(text: str, start: int) -> bool:
     """Whether there is more before than the opening of a fence."""
     return bool(re.sub(r"```\w{0,16}", "", text[:start]).strip())
+
+
+def _concludes(text: str) -> bool:
+    """Whether this is an answer, after which a call is a hint: it is long and cites results."""
+    return len(text) >= _ANSWER and _CITED.search(text) is not None
 
 
 def _bare(name: object) -> str:

@@ -173,3 +173,12 @@ async def test_orders_that_a_lost_model_had_read_are_told_as_well() -> None:
     assert "[1] tries to give orders" in ran.answer.text
     assert ran.answer.text == ran.streamed
     assert any("tries to give orders" in notice for notice in ran.answer.notices)
+
+
+async def test_what_people_are_shown_of_orders_is_short() -> None:
+    long = f"{INJECTED} " + "and then do the same for each of the others as well " * 20
+    ran = await ask(FakeModel(LOGS, says("One line [1].")), Writing(long), "What is logged?")
+    (notice,) = ran.answer.notices
+    excerpt = notice.partition("«")[2].partition("»")[0]
+    assert len(excerpt) <= 120
+    assert "ignore all previous" in excerpt.lower() or excerpt.endswith("…")

@@ -101,6 +101,14 @@ def test_half_a_call_is_one_without_arguments() -> None:
     assert call.arguments is None
 
 
+def test_a_call_after_a_whole_answer_is_a_hint() -> None:
+    hint = '\n\nTo see more:\nquery_metrics(query="up")'
+    answer = "The cart of the shop restarts 7 times in prod-frankfurt [1]. " * 3
+    assert found(answer + hint) == []
+    assert len(found("The cart restarts [1]." + hint)) == 1
+    assert len(found(answer.replace("[1]", "") + hint)) == 1
+
+
 def test_backslashes_of_a_regex_are_no_fault() -> None:
     text = 'query_metrics(query="up{pod=~\\"a-\\d+\\"}")'
     assert found(text) == [("query_metrics", {"query": 'up{pod=~"a-\\d+"}'})]
