@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Final
 
 from agents.conversation import (
     Answered,
@@ -21,6 +22,9 @@ from agents.evaluate.scoring import Score, Spent, failed, score
 from aiops_mcp.models.chat import Answer
 from aiops_mcp.models.persona import Persona
 from aiops_mcp.surfaces.guard import BYTES_PER_TOKEN
+
+_SHORTENED: Final = "The conversation was shortened"
+"""How the loop's notice begins that tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def _spent(watch: Watch, end: Step | None, seconds: float, cpu_seconds: float) -
         tokens=answer.tokens_used if answer else 0,
         steps=watch.turns(),
         result_tokens=round(shown / BYTES_PER_TOKEN),
+        compacted=any(_SHORTENED in one for one in answer.notices) if answer else False,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
     )

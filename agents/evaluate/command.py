@@ -158,13 +158,10 @@ def evaluate(wanted: Wanted, settings: Settings, *, say: Say) -> Outcome:
     outcome = Outcome(warnings=list(found.warnings))
     for warning in found.warnings:
         say(f"warning: {warning}")
-    try:
-        for who, plan, scenarios in _plans(wanted, settings, found):
-            outcome.results.append(_run(who, plan, scenarios, wanted, outcome, say))
-            if outcome.interrupted:
-                break
-    finally:
-        say(f"{len(outcome.results)} answerer(s) asked.")
+    for who, plan, scenarios in _plans(wanted, settings, found):
+        outcome.results.append(_run(who, plan, scenarios, wanted, outcome, say))
+        if outcome.interrupted:
+            break
     outcome.results += [_earlier(path) for path in wanted.beside]
     return outcome
 

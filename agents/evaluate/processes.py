@@ -39,9 +39,7 @@ async def _one_by_one(plan: Plan, groups: Sequence[Group], tell: Tell) -> None:
 def _at_once(plan: Plan, groups: Sequence[Group], jobs: int, tell: Tell) -> None:
     # Not forked: this process has threads by now.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(jobs, len(groups)), mp_context=context, initializer=look_seldom, max_tasks_per_child=8
-    )
+    pool = ProcessPoolExecutor(min(jobs, len(groups)), mp_context=context, initializer=look_seldom)
     try:
         running = {pool.submit(rows_of, plan, group): group for group in groups}
         for done in as_completed(running):

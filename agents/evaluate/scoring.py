@@ -32,7 +32,8 @@ class Spent:
     tokens: int = 0
     steps: int = 0
     result_tokens: int = 0
-    compactions: int = 0
+    compacted: bool = False
+    """Older turns were summed up, because they did not fit the model's context."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 

@@ -43,6 +43,7 @@ class Summary:
     failed: float
     cpu_seconds: float
     result_tokens: float
+    compacted: float | None
     repeats: int = 1
 
 
@@ -86,6 +87,7 @@ def summarise(scores: Sequence[Score], *, repeats: int = 1) -> Summary:
         failed=total(lambda one: bool(one.error)),
         cpu_seconds=total(lambda one: one.spent.cpu_seconds),
         result_tokens=total(lambda one: one.spent.result_tokens),
+        compacted=share(one.spent.compacted for one in budgeted),
         repeats=repeats,
     )
 
