@@ -15,6 +15,7 @@ from aiops_mcp.models.chat import NamedCause, Reference, ToolStatus
 RANKING, PROBLEMS = "analyze_root_cause", "triage"
 MOST: Final = 5
 _EXPLAINED: Final = re.compile(r"^(?P<by>\S+), on which it depends, explains it")
+_WAITING: Final = re.compile(r"those that call it wait for it \((?P<callers>[^)]*)\)")
 _FELT: Final = frozenset({"errors", "latency", "target down", "alert", "backend away"})
 """Troubles of triage that are felt rather than what breaks (``models.triage.Trouble``)."""
 _NEAR: Final = 0.12
@@ -184,11 +185,26 @@ def _reordered(
         if _plain(row.get("trouble")) not in _FELT
     ]
     kept = list(rows)
+    if not kept:
+        return kept
     for name in broken[:1]:
         at = next((n for n, row in enumerate(kept) if row.get("component") == name), 0)
         if at and _may_lead(kept[at], kept[0]):
             kept.insert(0, kept.pop(at))
+    waited_for = next((n for n, row in enumerate(kept) if n and _waits_for(kept[0], row)), 0)
+    kept.insert(0, kept.pop(waited_for))
     return kept
+
+
+def _waits_for(first: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether the first is slow for want of that one, which takes long itself: then it leads."""
+    told = _WAITING.search(_plain(row.get("for")))
+    callers = told["callers"].split(", ") if told else []
+    return (
+        first.get("component") in callers
+        and "its own time is" in _plain(row.get("for"))
+        and _may_lead(row, first)
+    )
 
 
 def _may_lead(row: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
