@@ -107,6 +107,8 @@ def test_models_are_compared_with_earlier_runs_and_on_a_page(aiops, tmp_path):
 # --- live ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)  # whole fleets are asked
 def test_a_folder_of_incidents_is_asked_of_without_a_model(aiops, tmp_path):
     incident = yaml.safe_load(
         (Path(command.__file__).parent / "incidents/vdu-crash.yaml").read_text()
@@ -127,6 +129,8 @@ def test_a_folder_of_incidents_is_asked_of_without_a_model(aiops, tmp_path):
     assert "two.yaml is left out" in said["warnings"][0]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)  # whole fleets are asked
 def test_recordings_made_without_a_model_are_played(aiops, tmp_path):
     scenario = {"name": "calm", "question": "Is dev-dublin well?", "clusters": "dev-dublin"}
     (tmp_path / "scenarios").mkdir()
