@@ -106,6 +106,7 @@ def test_a_persona_has_its_tools_and_they_are_there(persona: Persona) -> None:
     # One that changes something is for a person to choose.
     assert all(KNOWN[name].effect is Effect.READ for name in tools)
     assert persona.icon
+    assert (persona.limits.steps is None) is (persona.id == "default")
     assert len(persona.questions) >= 2
 
 

@@ -131,6 +131,16 @@ async def test_a_mended_file_is_used(tmp_path, caplog) -> None:
     assert (len(content.found), content.broken) == (1, ())
 
 
+async def test_what_was_told_is_not_told_again_when_another_file_breaks(tmp_path, caplog) -> None:
+    (tmp_path / "bad.md").write_text("You are.")
+    folder = folder_of(tmp_path)
+    await folder.content()
+    (tmp_path / "worse.md").write_text("You were.")
+    await folder.content()
+    told = [record.getMessage().split()[2] for record in caplog.records]
+    assert told == ["bad.md", "worse.md"]
+
+
 async def test_two_files_of_one_id(tmp_path) -> None:
     (tmp_path / "a.md").write_text(GOOD)
     (tmp_path / "b.md").write_text(GOOD.replace("Night shift", "Another"))

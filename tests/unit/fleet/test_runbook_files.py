@@ -93,7 +93,7 @@ def call(text: str) -> str:
         (call("arguments: {}"), r"^x1\.md line 9: a call that names no tool"),
         (call("tool: triage\nargs: {}"), r"^x1\.md line 9: a call has no 'args'"),
         (call("tool: triage\narguments: [1]"), r"^x1\.md line 9: a call that is malformed"),
-        (call("tool: [a"), r"^x1\.md line 1\d: "),
+        (call("tool: triage\narguments: {a: ]}"), r"^x1\.md line 11: "),
         (call("tool: triage\narguments: {clusters: [{{cluster}}]}"), r"^x1\.md line 1\d: "),
         (call("tool: tirage"), r"^x1\.md line 9: there is no tool 'tirage' \(near: triage"),
         (

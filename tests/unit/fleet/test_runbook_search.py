@@ -26,6 +26,8 @@ def test_an_alert_s_own_name_stands_before_patterns_and_longer_before_shorter() 
     found = by_alert(runbooks, "kubepodcrashlooping")
     assert [match.runbook.name for match in found] == ["exact", "long", "short", "any"]
     assert found[1].why == "alert KubePodCrash*"
+    both = made("both", ("Kube*Pod*Crash*Looping", "KubePodCrashLooping"))
+    assert by_alert([both], "KubePodCrashLooping")[0].why == "alert KubePodCrashLooping"
 
 
 @pytest.mark.parametrize(
