@@ -462,6 +462,7 @@ async def test_an_unknown_model_says_what_there_is():
     async with scripted_model([]) as url, pool_of(f"{url}#other") as pool:
         fault = await failed(pool)
         assert "'other'" in fault.message
+        assert len(url.requests) == 1
         assert "scripted" in fault.hint
         (health,) = await pool.health()
     assert not health.reachable
