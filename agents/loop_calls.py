@@ -214,7 +214,7 @@ class Calls:
         if said := self._orders.look(outcome.text, number=reference.number):
             self._notice(said)
         remark = self._watch.took(call.name, arguments, outcome, reference.number)
-        self._is_new |= outcome.status is ToolStatus.SUCCESS and not remark
+        self._is_new |= not remark  # an error of a new kind is something learnt, too
         shown = self._results.shown(reference)
         return reference, f"{shown}\n{remark}" if remark else shown
 

@@ -25,7 +25,7 @@ from agents.loop_arguments import ArgumentCheck
 from agents.loop_budget import Budget
 from agents.loop_calls import Calls
 from agents.loop_orders import Orders
-from agents.loop_turn import AnswerText, Emit, Said, no_text, take_turn
+from agents.loop_turn import AnswerText, Continuation, Emit, Said, no_text, take_turn
 from agents.planning import MAKE_PLAN, Plan
 from agents.prompt import ANSWER_EMPTY, ANSWER_NOW, CITE, GO_ON, fit_tools
 from agents.results import SEARCH_RESULT, Results
@@ -124,7 +124,7 @@ class Investigation:
         while True:
             offers_tools = self._offers_tools()
             self._turn_began = len(self._so_far.text.text)
-            said = await self._turn(offers_tools=offers_tools, show=self._so_far.text.add)
+            said = await self._spoken(offers_tools=offers_tools)
             if said.lost is not None:
                 raise ModelGone(said.lost.message)
             if said.calls and offers_tools:
@@ -144,6 +144,16 @@ class Investigation:
         if is_last and self._conversation.rounds and not self._asked_again:
             self._conversation.say(Turn("user", ANSWER_NOW))
         return not is_last and not (self._asked_again and self._results.references)
+
+    async def _spoken(self, *, offers_tools: bool) -> Said:
+        """One turn whose text people see as it comes."""
+        answer = self._so_far.text
+        if not self._continued:
+            return await self._turn(offers_tools=offers_tools, show=answer.add)
+        more = Continuation(answer.text, answer.add)
+        said = await self._turn(offers_tools=offers_tools, show=more.add)
+        more.rest()
+        return said
 
     def _prompt_tokens(self, *, offers_tools: bool) -> int:
         tools = estimate_tools(self._specs) if offers_tools else 0

@@ -24,6 +24,10 @@ from aiops_mcp.errors import ModelNotAvailable
 
 Emit = Callable[[Step], None]
 
+_OVERLAP = 80
+_LEAST_OVERLAP = 12
+"""A shorter repetition may be chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -60,6 +64,33 @@ class AnswerText:
         else:
             self.text = text
             self._emit(AnswerDelta(text, replaces=True))
+
+
+class Continuation:
+    """More of a text that was cut off: what it repeats of the text's end is left out.
+
+    Holds its first characters back until they show whether they do.
+    """
+
+    def __init__(self, before: str, show: Callable[[str], None]) -> None:
+        self._end = before[-_OVERLAP:]
+        self._show = show
+        self._held: str | None = ""
+
+    def add(self, piece: str) -> None:
+        if self._held is None:
+            self._show(piece)
+            return
+        self._held += piece
+        if len(self._held) >= _OVERLAP:
+            self.rest()
+
+    def rest(self) -> None:
+        """Show what is held back, at the latest when the turn has ended."""
+        held, self._held = self._held or "", None
+        sizes = range(min(len(held), len(self._end)), _LEAST_OVERLAP - 1, -1)
+        repeated = next((size for size in sizes if self._end.endswith(held[:size])), 0)
+        self._show(held[repeated:])
 
 
 def no_text(piece: str) -> None:

@@ -226,6 +226,19 @@ async def test_the_same_error_again_is_remarked() -> None:
     assert "the same error of query_metrics for the second time" in told(model)[1]
 
 
+@pytest.mark.parametrize(("kinds", "turns"), [(1, 5), (99, 8)])
+async def test_errors_end_the_calls_when_they_teach_nothing_new(kinds: int, turns: int) -> None:
+    def failing(request: Any) -> list[Any]:
+        if not request.tools:
+            return says("not enough data")
+        return calls(("query_metrics", {"query": f"up{len(request.turns)}"}))
+
+    tools = FakeTools(lambda *_: failed("INVALID_PROMQL", f"kind {len(tools.made) % kinds}"))
+    model = FakeModel(failing, endless=True)
+    await ask(model, tools, agent_steps=8)
+    assert len(model.requests) == turns
+
+
 async def test_what_may_work_later_may_be_called_once_more() -> None:
     model, tools = (
         FakeModel(LOOK, LOOK, LOOK, says("not enough data")),
@@ -362,6 +375,20 @@ async def test_an_answer_cut_at_its_length_goes_on() -> None:
     assert ran.answer.text == ran.streamed == "The cart restarts [1] and so on [1]."
     assert model.requests[2].turns[-2].content == "The cart restarts [1] and"
     assert "cut off" in model.requests[2].turns[-1].content
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "whole"),
+    [
+        ("The cart of the shop restarts [1] and", "the shop restarts [1] and so on.", " so on."),
+        ("The cart of the shop restarts [1] and", " and so on.", " and so on."),
+        ("It restarts.", " " + " ".join(f"Pod {at} as well [1]." for at in range(20)), None),
+    ],
+)
+async def test_what_a_continuation_repeats_is_left_out(first: str, more: str, whole: str) -> None:
+    model = FakeModel(LOOK, says(first, Finish.LENGTH), says(more))
+    ran = await ask(model, FakeTools())
+    assert ran.answer.text == ran.streamed == first + (more if whole is None else whole)
 
 
 async def test_a_stream_without_an_end_is_whole_when_its_text_is() -> None:
