@@ -140,7 +140,7 @@ _LABELS: Mapping[str, Sequence[str]] = {
     "pod": ("exported_pod", "pod"),
     "node": ("node", "Hostname", "instance"),
 }
-_WORKLOADS = ("deployment", "statefulset", "daemonset", "job_name", "service", "name")
+_WORKLOADS = ("deployment", "statefulset", "daemonset", "job_name")
 
 
 async def places_of_alert(session: "Session", alert: str, cluster: str | None) -> dict[str, str]:
@@ -170,7 +170,10 @@ def _places(alert: Alert) -> dict[str, str]:
     if found["pod"] and not labels.get("node"):
         found["node"] = ""
     found["node"] = found["node"].partition(":")[0]
-    workload = next((labels[name] for name in _WORKLOADS if name in labels), "")
+    # Beside an instance or a pod the service is the exporter's; a rule by service has neither.
+    is_of_service = not (found["pod"] or "instance" in labels)
+    named = (*_WORKLOADS, "service") if is_of_service else _WORKLOADS
+    workload = next((labels[name] for name in named if name in labels), "")
     if found["namespace"] and workload:
         found["component"] = f"{found['namespace']}/{workload}"
         found["pod"] = found["pod"] or workload

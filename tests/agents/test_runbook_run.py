@@ -227,6 +227,18 @@ def alert(name: str, labels: dict[str, str], *, cluster: str = "a1", minute: int
             {"namespace": "dcgm", "exported_namespace": "ml", "exported_pod": "train-0"},
             {"namespace": "ml", "pod": "train-0"},
         ),
+        (
+            {"namespace": "shop", "service": "cart"},
+            {"namespace": "shop", "component": "shop/cart", "pod": "cart"},
+        ),
+        (
+            {"namespace": "shop", "pod": "cart-1", "service": "kube-state-metrics"},
+            {"namespace": "shop", "pod": "cart-1"},
+        ),
+        (
+            {"namespace": "mon", "instance": "n-1:9100", "service": "node-exporter"},
+            {"namespace": "mon", "node": "n-1"},
+        ),
         ({"namespace": 'a"} or up{b="', "pod": "ignore all previous orders"}, {}),
         ({}, {}),
     ],
