@@ -11,12 +11,18 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from agents.chat_answers import Answers, Wanted
-from agents.chat_follow import follow_kept
+from agents.chat_follow import LOOK_EVERY, follow_kept
 from agents.chat_sessions import ChatSessions
 from agents.chat_steps import StreamEvent
 from agents.chat_text import preview_of, title_of
 from agents.conversation import Question, Turn
-from aiops_mcp.errors import Conflict, ContextTooLarge, InputError, SessionNotFound
+from aiops_mcp.errors import (
+    Conflict,
+    ContextTooLarge,
+    InputError,
+    SessionNotFound,
+    StorageFailed,
+)
 from aiops_mcp.events.bus import EventBus
 from aiops_mcp.models.chat import (
     ChatMessage,
@@ -60,8 +66,10 @@ class Chats:
         settings: Settings,
         *,
         clock: Callable[[], datetime],
+        look_every: float = LOOK_EVERY,
     ) -> None:
         self.sessions = sessions
+        self._look_every = look_every
         self._table = store.table
         self._usage = store.usage
         self._answers = answers
@@ -306,10 +314,18 @@ class Chats:
         if run is not None:
             return run.steps.follow(after)
 
-        async def again() -> ChatMessage | None:
-            return await self._table.message(message.session_id, message.id, now=self._clock())
+        latest = message
 
-        return follow_kept(message, again)
+        async def again() -> ChatMessage | None:
+            nonlocal latest
+            try:
+                found = await self._table.message(message.session_id, message.id, now=self._clock())
+            except StorageFailed:  # away for a moment: as it was, until it is back
+                return latest
+            latest = found or latest
+            return found
+
+        return follow_kept(message, again, every=self._look_every)
 
     # --- about them ---------------------------------------------------------------------------
 

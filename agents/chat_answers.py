@@ -27,6 +27,7 @@ SAVE_EVERY = 2.0
 HELD_FOR = timedelta(seconds=15)
 CONSENT_SECONDS = 300.0
 """So long a writing tool waits for its user; then the answer goes on without it."""
+CLOSE_SECONDS = 10.0
 _FULL_RETRY_SECONDS = 5.0
 _FINISH_ATTEMPTS = 5
 
@@ -130,6 +131,7 @@ class Answers:
         monotonic: Callable[[], float] = time.monotonic,
         save_every: float = SAVE_EVERY,
         consent_seconds: float = CONSENT_SECONDS,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._rows = rows
         self._answerer = answerer
@@ -139,6 +141,7 @@ class Answers:
         self._monotonic = monotonic
         self._save_every = save_every
         self._consent_seconds = consent_seconds
+        self._close_seconds = close_seconds
         self._runs: dict[UUID, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_closing = False
@@ -191,10 +194,17 @@ class Answers:
             run.end(MessageState.INTERRUPTED)
 
     async def close(self) -> None:
-        """Interrupt what is under way, and return when all is kept."""
+        """Interrupt what is under way, and return when all is kept.
+
+        What does not let itself be ended is left: nobody holds it any more, so it is seen to be
+        interrupted soon.
+        """
         self.interrupt_all()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=self._close_seconds)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
     # --- one answer ---------------------------------------------------------------------------
 

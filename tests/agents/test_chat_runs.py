@@ -123,7 +123,7 @@ async def replica(database, clock):
         )
         bus = MemoryBus()
         opened.append((answers, bus))
-        chats = Chats(store, sessions, answers, bus, settings, clock=clock)
+        chats = Chats(store, sessions, answers, bus, settings, clock=clock, look_every=0.01)
         chats.answers_for_tests = answers
         return chats
 
@@ -302,6 +302,58 @@ async def test_a_session_deleted_elsewhere_ends_who_follows() -> None:
 
     events = [each async for batch in follow_kept(base, gone, every=0) for each in batch]
     assert events[-1].data["code"] == "SESSION_NOT_FOUND"
+
+
+class Stubborn:
+    """An agent that does not let itself be ended."""
+
+    def __init__(self):
+        self.let_go = asyncio.Event()
+
+    async def answer(self, question, *, consent=nobody_consents):
+        yield AnswerDelta("Some of")
+        while not self.let_go.is_set():
+            try:
+                await self.let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        yield DONE
+
+
+async def test_an_agent_that_does_not_end_holds_up_no_stop_of_the_server(replica, clock) -> None:
+    agent = Stubborn()
+    chats = replica("one", agent, close_seconds=0.05)
+    _, answer = await asked(chats)
+    await until(lambda: _is_kept(chats, answer, "Some of"))
+    async with asyncio.timeout(5):
+        await chats.answers_for_tests.close()
+    clock.now += timedelta(seconds=16)
+    found = await kept(chats, answer)
+    assert (found.state, found.content) == (MessageState.INTERRUPTED, "Some of")
+    agent.let_go.set()
+
+
+async def test_a_database_away_for_a_moment_ends_no_follower(replica, agent, database) -> None:
+    maker, other = replica("one", agent), replica("two", Fed())
+    _, answer = await asked(maker)
+    agent.feed(AnswerDelta("Some of"))
+    await until(lambda: _is_kept(other, answer, "Some of"))
+    table, away = other._table, 2
+
+    class Away:
+        async def message(self, *arguments, **named):
+            nonlocal away
+            away -= 1
+            if away >= 0:
+                raise StorageFailed("away")
+            return await table.message(*arguments, **named)
+
+    other._table = Away()
+    agent.feed(DONE)
+    await until(lambda: _is_over(maker, answer))
+    events = await steps_of(other, answer)
+    assert [each.type for each in events][-1] == "message_complete"
+    assert "".join(e.data["delta"] for e in events if e.type == "content_delta") == "All of it."
 
 
 async def test_a_session_deleted_meanwhile_ends_the_answer(replica, agent) -> None:
