@@ -42,7 +42,7 @@ def is_shown(claim: Claimed, shown: Shown, *, derive: bool) -> bool:
     if claim.is_identifier or not derive:
         return False
     counted = not amount.kind and any(
-        _near(claim, amount.raw, n, amount.half) for n in shown.counts
+        _near(claim, amount.value, n, amount.half) for n in shown.counts
     )
     return counted or any(_follows(claim, pair) for pair in shown.pairs)
 

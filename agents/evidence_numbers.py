@@ -66,6 +66,13 @@ _KIND_BEFORE: Final = re.compile(
     r"(?:\s*[:#=])?[\s\u00a0]*$",
     re.IGNORECASE,
 )
+_VERSIONED: Final = re.compile(
+    r"\b(?:TLS|SSL|HTTP|Python|Java|Go|Node\.js|Kubernetes|OpenShift|OpenAPI|OAuth|CUDA|PCIe|"
+    r"Helm|Linux|kernel|RHEL|Ubuntu|MicroShift|Prometheus|version|release)\s*v?$",
+    re.IGNORECASE,
+)
+_RECKONED: Final = re.compile(r"\s?[+*=]\s?\d")
+_RANGE_GOES_ON: Final = re.compile(r"\s?(?:-|\u2013|to|\.\.)\s?\d")
 RATIO_UNITS: Final = frozenset({"x", "times", "fold", "\u00d7"})
 
 
@@ -109,18 +116,15 @@ def claimed_numbers(text: str) -> Iterator[Claimed]:
     """The numbers of a sentence that can be compared; versions, ordinals and names are not."""
     for match in _CLAIM.finditer(text):
         unit = match["unit"] or ""
-        end = (
-            match.end()
-            if _is_unit(unit)
-            else match.end("exp")
-            if match["exp"]
-            else (match.end("part") if match["part"] else match.end("whole"))
-        )
+        number_end = max(match.end(part) for part in ("whole", "part", "exp"))
+        is_unit = _is_unit(unit)
         before = text[: match.start()]
-        after = text[end : end + 12]
-        if re.match(r"\s?[+*=]\s?\d", after) or before.rstrip().endswith(("+", "*")):
-            continue  # somebody reckons
-        if re.match(r"\s?(?:-|\u2013|to|\.\.)\s?\d", after) and not unit:
+        if (unit and not is_unit and number_end == match.start("unit")) or _is_no_claim(
+            before, text[number_end:]
+        ):
+            continue  # such as 95th, 5xx, TLS 1.3
+        end = match.end() if is_unit else number_end
+        if not is_unit and _RANGE_GOES_ON.match(text, end):
             unit = _unit_of_range(text[end : end + 40])
         yield Claimed(
             start=match.start(),
@@ -131,6 +135,13 @@ def claimed_numbers(text: str) -> Iterator[Claimed]:
             bound=_bound(before),
             is_identifier=_KIND_BEFORE.search(before[-24:]) is not None,
         )
+
+
+def _is_no_claim(before: str, after: str) -> bool:
+    """Versions after their product, and what somebody reckons."""
+    if _RECKONED.match(after) or before.rstrip().endswith(("+", "*")):
+        return True
+    return _VERSIONED.search(before[-16:]) is not None
 
 
 def _is_unit(told: str) -> bool:

@@ -16,10 +16,9 @@ _BLOCK: Final = re.compile(
 )
 _MARKER: Final = re.compile(r"[ \t]*(?:#{1,6}[ \t]+|[-*+•][ \t]+|\(?\d{1,2}[.)][ \t]+)+")
 _SENTENCE_END: Final = re.compile(
-    r"(?<=[.!?])(?=[\s*_])(?:[*_]{0,3})(?!\s*[a-z\[])|\n|(?<=[.!?]\])\s"
+    r"[.!?][\"')*_]{0,4}(?:\s*\[\d[\d ,;\u2013-]*\])*(?=\s+(?![a-z\[]))|\n"
 )
 _CITES: Final = re.compile(r"\[(\d{1,4}(?:\s?[,;\u2013-]\s?\d{1,4})*)\](?!\()")
-_TRAILING: Final = re.compile(r"(?:\s*\[\d[\d ,;\u2013-]*\])+")
 _ONE_WORD: Final = re.compile(r"[A-Za-z0-9](?:[\w./:-]*[A-Za-z0-9])?")
 _ADVICE: Final = re.compile(
     r"^\W*(?:then |next,? |first,? |finally,? |also |now )?"
@@ -149,11 +148,9 @@ def _sentences(block: str) -> Iterator[tuple[int, str]]:
     """A reference after the full stop belongs to the sentence before it."""
     at = 0
     for split in _SENTENCE_END.finditer(block):
-        end = split.start()
-        if after := _TRAILING.match(block, end):
-            end = after.end()
-        if end > at and block[at:end].strip():
-            yield at, block[at:end]
+        end = split.end()
+        if block[at:end].strip():
+            yield at, block[at:end].rstrip("\n")
             at = end
     if block[at:].strip():
         yield at, block[at:]

@@ -59,7 +59,7 @@ def times_in(text: str) -> Iterator[Moment]:
             hour += 12
         yield Moment(
             start=match.start(),
-            end=match.end(),
+            end=match.start() + len(match[0].rstrip()),
             text=match[0].strip(),
             date=(int(match["month"]), int(match["day"])) if match["month"] else None,
             minute=hour * 60 + int(match["minute"]),
