@@ -84,12 +84,14 @@ class FiringAlerts:
         by_name = await self._by_name()
         named = {one.cluster_name for one in alerts}
         clusters = [by_name[name] for name in named if name in by_name]
-        still = [
-            incident_alert(one, by_name) for one in await self._alerts.history.open_alerts(clusters)
-        ]
+        still: dict[tuple[str, str], list[IncidentAlert]] = {}
+        for each in await self._alerts.history.open_alerts(clusters):
+            told = incident_alert(each, by_name)
+            still.setdefault((told.cluster_name, told.fingerprint), []).append(told)
         ends: dict[int, datetime] = {}
         for place, one in enumerate(alerts):
-            if any(is_same(one, other) for other in still):
+            alike = still.get((one.cluster_name, one.fingerprint), ())
+            if any(is_same(one, other) for other in alike):
                 continue
             ends[place] = await self._end_of(one, by_name, now)
         return ends

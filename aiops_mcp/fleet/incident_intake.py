@@ -7,7 +7,7 @@ a process dies or an event is. Investigates nothing; which alert belongs where i
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -145,33 +145,48 @@ class IncidentIntake:
 
     async def _fire_again(self, firing: Iterable[Firing]) -> None:
         """Firings that were said to be over and are not: whoever said so was mistaken."""
-        for one in firing:
-            for incident in list(self.known.values()):
-                place = place_in(incident, one.told)
+        holders = self._holders()
+        for told in [one.told for one in firing]:
+            for key in holders.get((told.cluster_name, told.fingerprint), ()):
+                incident = self.known[key]
+                place = place_in(incident, told)
                 if place is not None and incident.alerts[place].ends_at is not None:
                     await self._change(
-                        incident,
-                        lambda held, told=one.told: firing_again(held, told),
-                        "fires again",
+                        incident, lambda held, told=told: firing_again(held, told), "fires again"
                     )
 
     async def _end(self, now: datetime) -> None:
         """Note what ended; what has no alert left that fires is over."""
-        for incident in list(self.known.values()):
-            going = [one for one in incident.alerts if one.ends_at is None]
-            if not going:
-                continue
-            ends = await self._alerts.ended(going, now)
-            if ends:
-                gone = [(going[place], at) for place, at in ends.items()]
-                await self._change(
-                    incident, lambda held, gone=gone: over(held, gone, now), "alerts ended"
-                )
+        going = [
+            (incident.id, alert)
+            for incident in self.known.values()
+            for alert in incident.alerts
+            if alert.ends_at is None
+        ]
+        if not going:
+            return
+        gone: dict[UUID, list[tuple[IncidentAlert, datetime]]] = {}
+        for place, at in (await self._alerts.ended([one for _, one in going], now)).items():
+            key, alert = going[place]
+            gone.setdefault(key, []).append((alert, at))
+        for key, those in gone.items():
+            await self._change(
+                self.known[key], lambda held, gone=those: over(held, gone, now), "alerts ended"
+            )
+
+    def _holders(self) -> dict[tuple[str, str], list[UUID]]:
+        """Which incidents hold an alert, by its cluster and fingerprint."""
+        found: dict[tuple[str, str], list[UUID]] = {}
+        for incident in self.known.values():
+            for one in incident.alerts:
+                found.setdefault((one.cluster_name, one.fingerprint), []).append(incident.id)
+        return found
 
     # --- what is new ------------------------------------------------------------------------
 
     async def _take_in(self, firing: Iterable[Firing], now: datetime, *, may_wait: bool) -> None:
-        new = [one for one in firing if self._is_new(one, now)]
+        holders = self._holders()
+        new = [one for one in firing if self._is_new(one, holders, now)]
         grave = [one for one in new if self._is_grave(one)]
         if not new or not (grave or self.known):
             return
@@ -187,12 +202,15 @@ class IncidentIntake:
             else:
                 await self._place(one, standing, now, may_wait=may_wait)
 
-    def _is_new(self, one: Firing, now: datetime) -> bool:
+    def _is_new(
+        self, one: Firing, holders: Mapping[tuple[str, str], Sequence[UUID]], now: datetime
+    ) -> bool:
         if now - one.told.starts_at < self._rules.settle:
             return False
         if one.alert.id in self._not_before or one.alert.id in self._looked_at:
             return False
-        return all(place_in(each, one.told) is None for each in self.known.values())
+        own = holders.get((one.told.cluster_name, one.told.fingerprint), ())
+        return all(place_in(self.known[key], one.told) is None for key in own)
 
     def _is_grave(self, one: Firing) -> bool:
         return RANK[one.told.severity] <= RANK[self._rules.severity]
