@@ -6,9 +6,11 @@ consent. They let an answer say that somebody tried, and keep text from being re
 a conversation.
 
 Measured: of 155,758 lines of real logs (8 systems of loghub, two microservice benchmarks of nezha)
-none is taken for an order; of 30 injections from public lists that the phrases were not written
-after 23 were found, and 28 once those were read; of the tests' own, in 20 languages, all.
-A text of 30 kB takes some 2 ms, the first one of a process 100 ms more.
+none is taken for an order, and 1 of 10,000 lines of prose (licences, manuals). Wordings that the
+phrases were not written after are found at first sight in about half of the cases (37 of 90 of the
+tests' operational ones; 23 of 30 of public lists); all of these are found now, in 24 languages. So
+an order that is not found is to be reckoned with. A text of 30 kB takes some 5 ms, the first one of
+a process 150 ms more.
 """
 
 import html
@@ -98,7 +100,8 @@ class _Phrases:
 def _phrases() -> _Phrases:
     document: Any = yaml.safe_load((files("agents") / "fencing_phrases.yaml").read_text("utf-8"))
     tool = "".join(document["tool"].split())
-    words = {"«tool»": tool, "«few»": document["few"], "«told»": document["told"]}
+    words = {f"«{name}»": document[name] for name in ("anytool", "reader", "do", "few", "told")}
+    words["«tool»"] = tool
     expressions: list[str] = [*document["phrases"], *document["languages"].values()]
     for name, stands_for in words.items():
         expressions = [each.replace(name, stands_for) for each in expressions]
