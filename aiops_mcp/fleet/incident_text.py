@@ -207,7 +207,7 @@ def _moved(found: RCAResult) -> list[RcaSignal]:
 
 def _anomaly(one: RcaSignal, found: RCAResult) -> TimelineEntry:
     moved = ""
-    if one.before is not None and one.after is not None:
+    if one.before is not None and one.after is not None and one.before != one.after:
         unit = f" {one.unit}" if one.unit else ""
         moved = f" went from {one.before:.4g} to {one.after:.4g}{unit}"
     assert one.since is not None  # noqa: S101 - only those that have a beginning are asked for

@@ -227,9 +227,10 @@ def test_entries() -> None:
     assert [*of_rca(of_time)][-1].evidence == (
         'analyze_root_cause(cluster="prod-1",component="shop/db")'
     )
-    unmeasured = FOUND.signals[0].model_copy(update={"before": None})
-    (anomaly, *_) = of_rca(FOUND.model_copy(update={"signals": (unmeasured,)}))
-    assert anomaly.what == "shop/db: pool in use is otherwise than usual"
+    for before in (None, 1.0):
+        unmeasured = FOUND.signals[0].model_copy(update={"before": before})
+        (anomaly, *_) = of_rca(FOUND.model_copy(update={"signals": (unmeasured,)}))
+        assert anomaly.what == "shop/db: pool in use is otherwise than usual"
 
 
 def test_a_timeline_holds_everything_once_in_order() -> None:
