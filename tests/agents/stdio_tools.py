@@ -1,7 +1,8 @@
 """An MCP server over stdin and stdout without any library, for tests: good, slow or bad by a word.
 
 Speaks the handshake of 2025-06-18. Modes: ``good``, ``rubbish`` (lines that are no JSON between
-its answers), ``dies`` (ends with the first call), ``mute`` (never answers).
+its answers), ``dies`` (ends with the first call), ``mute`` (never answers), ``hangs`` (answers no
+call, and writes down which was cancelled).
 """
 
 import json
@@ -75,7 +76,9 @@ def main():
         if mode == "mute":
             continue
         message = json.loads(line)
-        if "id" not in message:
+        if mode == "hangs" and message["method"] == "notifications/cancelled":
+            Path(log).write_text("cancelled")
+        if "id" not in message or (mode == "hangs" and message["method"] == "tools/call"):
             continue
         if mode == "rubbish":
             sys.stdout.write("Starting up... 12%\n{half\n")

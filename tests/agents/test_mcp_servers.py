@@ -1,5 +1,6 @@
 """MCP servers beside ours: read from a file, started or connected to, and never in our way."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -128,6 +129,18 @@ async def test_a_server_that_dies_is_told_and_started_again(beside):
     assert outcome.status is ToolStatus.ERROR
     assert "its server is away" in outcome.text
     assert "look before it is tried again" in unknown.text
+
+
+async def test_a_tool_that_hangs_is_cancelled_there_too(beside, tmp_path):
+    log = tmp_path / "log"
+    source = beside(jira=stdio("hangs", str(log)), timeout=1)
+    async with source.open(persona(), LOCAL_ADMIN) as box:
+        outcome = await box.call("jira__get_issue", {"id": "1"})
+        while not log.exists():  # noqa: ASYNC110 - the other process writes it
+            await asyncio.sleep(0.01)
+        assert (await box.call("list_clusters", {})).status is ToolStatus.SUCCESS
+    assert outcome.status is ToolStatus.TIMEOUT
+    assert log.read_text() == "cancelled"
 
 
 async def test_a_server_that_is_mute_costs_its_time_once(beside, monkeypatch):
