@@ -6,8 +6,8 @@ from agents.conversation import TurnDone
 from aiops_mcp.models.persona import Persona
 from aiops_mcp.settings import Settings
 
-_OUTPUT_SHARE = 4
-"""A turn may be at most a quarter of the context long."""
+_OUTPUT_SHARE = 5
+"""A turn may be at most a fifth of the context long."""
 _FULL = 0.9
 """Estimates are off, so the context counts as full before it is."""
 _AFTER_OVERFLOW = 0.7

@@ -34,8 +34,8 @@ CITE = (
     "Change nothing else; leave out what no result shows."
 )
 
-_PROMPT_SHARE = 0.3
-_TOOLS_SHARE = 0.4
+_PROMPT_SHARE = 0.2
+_TOOLS_SHARE = 0.33
 _KEPT_TOOLS = 3
 _SCOPE_CLUSTERS = 40
 

@@ -189,6 +189,25 @@ async def test_a_server_that_fails_is_no_failure(said: Said, healthy: App) -> No
     assert ran.of(Noticed)
 
 
+async def test_a_model_of_four_thousand_tokens_investigates_as_well(healthy: App) -> None:
+    script = [
+        Said(calls=[("triage", {}), ("list_unhealthy", {})]),
+        Said(calls=[("analyze_root_cause", {"cluster": "edge-nairobi"})]),
+        Said(calls=[("list_alerts", {}), ("get_fleet_summary", {})]),
+        Said(text="All is well in edge-nairobi [1]."),
+    ]
+    async with (
+        scripted_model(script, context=4_096) as url,
+        agent_over(healthy, url) as agent,
+    ):
+        ran = await asked(agent, healthy, "Is all well in edge-nairobi?")
+    assert ran.answer.mode is AnswerMode.MODEL, ran.answer.notices
+    assert len(url.requests) == 4
+    called = [call.name for call in ran.of(CallBegun)]
+    assert called[:4] == ["triage", "list_unhealthy", "analyze_root_cause", "list_alerts"]
+    assert ran.answer.marks == ()
+
+
 async def test_orders_in_a_log_are_seen_and_not_followed(tmp_path: Path) -> None:
     query = '{namespace="shop", pod=~"shipping.*"} |= "error"'
     logs = {"clusters": ["prod-virginia"], "query": query, "limit": 20}

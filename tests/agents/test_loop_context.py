@@ -268,11 +268,11 @@ def test_a_budget_counts_and_knows_its_last_turn() -> None:
     assert budget.allows(100)
     assert not budget.allows(7_000)
     budget.overflowed(held=2_000, sent=None, estimated=100)
-    assert (budget.context, budget.max_output) == (2_000, 500)
+    assert (budget.context, budget.max_output) == (2_000, 400)
     budget.overflowed(held=2_000, sent=None, estimated=1_000)
-    assert budget.scale == pytest.approx(1.5 / 0.7)
+    assert budget.scale == pytest.approx(1.6 / 0.7)
     budget.overflowed(held=None, sent=1_500, estimated=1_000)
-    assert budget.context == int(2_000 * 0.7)
+    assert budget.context == int((1_500 + 400) * 0.7)
     budget.overflowed(held=None, sent=None, estimated=100)
     assert budget.context < 1_000
 
