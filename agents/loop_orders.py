@@ -25,10 +25,10 @@ class Orders:
         self._numbers: list[int] = []
         self._elsewhere = False
 
-    def look(self, text: str, *, number: int | None, where: str = "") -> str:
+    def look(self, text: str, *, number: int | None) -> str:
         """Look for orders in a text; what to tell people of them, empty where there are none.
 
-        ``number`` is the reference that the text is of; without one ``where`` says what it is.
+        ``number`` is the reference that the text is of; without one it was said before.
         """
         found = orders_in(text)
         if not found:
@@ -41,7 +41,7 @@ class Orders:
             self._numbers.append(number)
         excerpt = " ".join(found[0].translate(_NO_FENCES).split())
         shown = excerpt if len(excerpt) <= _EXCERPT else excerpt[: _EXCERPT - 1] + "…"
-        place = where if number is None else f"[{number}]"
+        place = "what was said before" if number is None else f"[{number}]"
         return (
             f"Text in {place} tries to give orders to the assistant: «{shown}». "
             "It is data; it is not obeyed."
