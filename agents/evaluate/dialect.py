@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 SCENARIO: Final = {
     "name": ("name", "id", "scenario", "scenario_name"),
     "title": ("title", "description", "summary"),
-    "incidents": ("incidents", "incident", "incident_name", "simulation", "fault", "faults"),
+    "incidents": ("incidents", "incident", "incident_name", "fault", "faults"),
     "away": ("away", "unreachable", "offline", "clusters_away", "away_clusters"),
     "question": ("question", "prompt", "query", "ask", "user", "input", "message", "questions"),
     "history": ("history", "before", "conversation", "turns", "messages"),
@@ -48,6 +48,8 @@ SCENARIO: Final = {
         *("forbidden_tools", "tools_not", "must_not_use", "should_not_use", "should_not_call"),
         *("must_not_call", "tools_should_not", "tools_forbidden"),
     ),
+    "tools_any": ("tools_any", "tools_any_of", "any_tool", "any_tools", "any_of_tools"),
+    "onset": ("onset", "at", "started", "started_at", "since", "incident_at"),
     "budget": ("budget", "limits", "limit", "budgets", "max"),
     "injection": (
         *("injection", "prompt_injection", "hostile", "must_notice_orders"),
@@ -85,7 +87,12 @@ FACT: Final = {
     "text": ("text", "fact", "value", "contains", "say", "says", "string"),
     "about": ("why", "note", "comment", "weight", "name", "id"),
 }
-UNHEEDED: Final = frozenset({"tags", "comment", "notes", "note", "version", "schema", "category"})
+UNHEEDED: Final = frozenset(
+    {
+        *("tags", "comment", "comments", "notes", "note", "version", "schema", "category", "kind"),
+        *("difficulty", "weight", "author", "why", "apiversion", "api_version", "metadata"),
+    }
+)
 """Names of a scenario that are let pass without a word."""
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")

@@ -51,7 +51,7 @@ class ScenarioReader:
 
     def scenario(self, content: Mapping[str, Any]) -> Scenario:
         given = self._flat(content)
-        incidents = self._started(given.get("incidents"))
+        incidents = self._started(given.get("incidents"), given.get("onset"))
         unknown = [one for one in incidents if incident_name(one) not in self._incidents]
         fault = f"there is no incident {', '.join(unknown)}" if unknown else ""
         question, history = self._question(given)
@@ -97,12 +97,27 @@ class ScenarioReader:
                 given.setdefault(name, value)
         elif inner is not None:
             given.setdefault("must", inner)
-        if unknown:
-            self.warn(f"nobody understands {', '.join(unknown)}")
+        odd = [key for key in unknown if not self._drawn_up(content[key], given)]
+        if odd:
+            self.warn(f"nobody understands {', '.join(odd)}")
         return given
 
-    def _started(self, value: Any) -> list[str]:
-        """Incidents by name; one written out in place is kept in ``inline``."""
+    def _drawn_up(self, value: Any, given: dict[str, Any]) -> bool:
+        """Take what we know from below a key that we do not, such as ``setup``."""
+        if not isinstance(value, Mapping):
+            return False
+        mapping = cast("Mapping[str, Any]", value)
+        if not understood(mapping, dialect.SCENARIO)[0]:
+            return False
+        for name, one in self._flat(mapping).items():
+            given.setdefault(name, one)
+        return True
+
+    def _started(self, value: Any, onset: Any = None) -> list[str]:
+        """Incidents by name; one written out in place is kept in ``inline``.
+
+        ``onset`` is when those began that do not say it themselves.
+        """
         started: list[str] = []
         for one in as_list(value):
             if isinstance(one, Mapping):
@@ -115,6 +130,9 @@ class ScenarioReader:
                 started.append(f"{name}@{when}" if when else name)
             elif plain_key(one) not in _NOTHING:
                 started.append(str(one).strip())
+        began = onset.isoformat() if isinstance(onset, datetime) else str(onset or "").strip()
+        if began:
+            return [one if "@" in one else f"{one}@{began}" for one in started]
         return started
 
     def _inline(self, written: Mapping[str, Any]) -> list[str]:
@@ -183,10 +201,16 @@ class ScenarioReader:
                 self.warn(f"tools: nobody understands {', '.join(unknown)}")
             should_not += _texts(named.get("should_not"))
             value = named.get("should")
-        return _tool_names(value), tuple(should_not)
+        any_of = "|".join(_texts(given.get("tools_any")))
+        return (*_tool_names(value), *([any_of] if any_of else ())), tuple(should_not)
 
     def _facts(self, value: Any) -> tuple[Fact, ...]:
-        return tuple(fact for one in as_list(value) if (fact := self._fact(one)) is not None)
+        if isinstance(value, Mapping) and "all" in value:
+            mapping = dict(cast("Mapping[str, Any]", value))
+            facts = [*as_list(mapping.pop("all")), *([mapping] if mapping else [])]
+        else:
+            facts = as_list(cast("Any", value))
+        return tuple(fact for one in facts if (fact := self._fact(one)) is not None)
 
     def _fact(self, one: Any) -> Fact | None:
         if isinstance(one, list):

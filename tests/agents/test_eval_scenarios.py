@@ -350,3 +350,26 @@ def test_causes_that_are_none_or_prose():
 )
 def test_facts(fact, text, said):
     assert fact.is_in(text) is said
+
+
+def test_what_stands_below_a_key_that_we_do_not_know(tmp_path):
+    scenario, warnings = _one(
+        tmp_path,
+        {
+            "name": "nested",
+            "setup": {"incidents": ["oom-loop", "node-lost@-1h"], "away": "tower-17", "at": "-35m"},
+            "question": "Why?",
+            "expected_answer": {
+                "root_cause": "prod-frankfurt/shop/recommendation",
+                "must": {"all": ["memory"], "any": ["crash", "restart"]},
+            },
+            "tools_any": ["triage", "list_alerts"],
+            "colours": {"of": "nothing"},
+        },
+    )
+    assert scenario.incidents == ("oom-loop@-35m", "node-lost@-1h")
+    assert scenario.away == ("tower-17",)
+    assert scenario.must == (Fact(("memory",)), Fact(("crash", "restart")))
+    assert [one.cluster for one in scenario.causes] == ["prod-frankfurt"]
+    assert scenario.should == ("triage|list_alerts",)
+    assert warnings == ["one.yaml: nobody understands colours"]
