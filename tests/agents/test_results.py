@@ -319,3 +319,24 @@ def test_any_search_pages_within_what_matches(lines, pattern, offset):
     assert len(page.lines) <= PAGE_LINES
     assert page.total <= max(len(lines), 1)
     assert page.after is None or offset < page.after < page.total
+
+
+def test_what_comes_again_is_the_one_it_was():
+    results = Results(10_000)
+    for number in range(1, 4):
+        results.take(call(number, at=number), outcome(digest(number)), clusters=())
+    again = results.take(call(9, at=2), outcome(digest(2)), clusters=())
+    assert again.number == 2
+    assert again.headline == "2 alerts"
+    assert results.search({"handle": "r0"}).status is ToolStatus.ERROR
+    assert results.search({"handle": "r3"}).status is ToolStatus.SUCCESS
+    assert results.search({"handle": "r4"}).status is ToolStatus.ERROR
+
+
+def test_room_is_what_is_left():
+    results = Results(10_000)
+    assert results.room == 10_000
+    reference = results.take(call(), outcome(), clusters=())
+    assert results.room == 10_000 - estimate_tokens(results.shown(reference))
+    results.freed([1])
+    assert results.room == 10_000
