@@ -238,6 +238,18 @@ def incidents(*, quick: bool) -> list[Figure]:
     return bench.measure(quick=quick)
 
 
+def model_client(*, quick: bool) -> list[Figure]:
+    import model_client as bench
+
+    return bench.measure(quick=quick)
+
+
+def agent_tools(*, quick: bool) -> list[Figure]:
+    import agent_tools as bench
+
+    return bench.measure(quick=quick)
+
+
 def chats(*, quick: bool) -> list[Figure]:
     import chats as bench
 
@@ -281,6 +293,8 @@ BENCHMARKS = {
     "scale": Benchmark(scale, "500 clusters: memory and health checks"),
     "gpu_polling": Benchmark(gpu_polling, "2,000 GPUs watched through DCGM: share of a core"),
     "stream": Benchmark(stream, "a thousand stream clients beside a plain loop"),
+    "model_client": Benchmark(model_client, "what the model client adds to a stream"),
+    "agent_tools": Benchmark(agent_tools, "tools of a chat in memory beside the operations"),
     "chats": Benchmark(chats, "fifty chats at once: first event, event loop, memory"),
     "alerts": Benchmark(alert_polling, "alerts of 500 clusters polled, 20,000 deduplicated"),
     "watch": Benchmark(watch, "the watcher alone, in process (scale has it all)", always=False),

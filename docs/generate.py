@@ -27,7 +27,9 @@ def settings_page() -> str:
         "| variable | default | meaning |",
         "|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
+    own = Settings.__annotations__  # those of the fleet first, then those of the agent
+    fields = sorted(Settings.model_fields.items(), key=lambda each: each[0] not in own)
+    for name, field in fields:
         default = field.get_default(call_default_factory=False)
         lines.append(f"| `AIOPS_{name.upper()}` | {_shown(name, default)} | {field.description} |")
     return "\n".join(lines) + "\n"
