@@ -138,8 +138,8 @@ class NamedCause(Entity):
 class Answer(Entity):
     """What one question got. ``text`` is Markdown and cites ``references`` as ``[1]``.
 
-    ``notices`` are for people: a model that went away, text that tried to give orders.
-    ``handed_over`` names what took over where the mode is MIXED.
+    ``notices`` are for people: a model that went away and what took over, text that tried to
+    give orders.
     """
 
     text: str
