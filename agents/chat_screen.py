@@ -18,6 +18,7 @@ from aiops_mcp.models.chat import Answer, Reference
 _STATUS = {"SUCCESS": "✓", "ERROR": "✗", "TIMEOUT": "✗"}
 _PLAN = {"done": "✓", "now": "▸", "next": "·", "dropped": "-"}
 _LINE = 160
+_MOST_MARKS = 10
 
 
 class Screen:
@@ -134,7 +135,9 @@ def evidence_lines(answer: Answer) -> list[str]:
             lines += reference_lines(reference)
     if answer.marks:
         lines.append("No result supports")
-        lines += [f"  {mark_line(mark)}" for mark in answer.marks]
+        lines += [f"  {mark_line(mark)}" for mark in answer.marks[:_MOST_MARKS]]
+        if len(answer.marks) > _MOST_MARKS:
+            lines.append(f"  and {len(answer.marks) - _MOST_MARKS} more")
     lines += [f"Note: {each}" for each in answer.notices]
     confidence = answer.confidence.value.lower().replace("_", " ")
     reason = f" ({answer.confidence_reason})" if answer.confidence_reason else ""

@@ -146,3 +146,12 @@ def test_evidence_can_be_opened_and_copied() -> None:
         "Note: orders were seen",
         "Confidence: not enough data (one is away). Made by llama.",
     ]
+
+
+def test_of_many_marks_some_are_shown_and_the_rest_counted() -> None:
+    mark = Mark(kind=MarkKind.NAME, start=0, end=1, text="ghost", reason="in no result")
+    answer = Answer(text="x", mode=AnswerMode.MODEL, marks=(mark,) * 12)
+    lines = evidence_lines(answer)
+    assert lines[0] == "No result supports"
+    assert lines[1:11] == ["  “ghost”: in no result"] * 10
+    assert lines[11] == "  and 2 more"
