@@ -30,7 +30,7 @@ from aiops_mcp.models.chat import MarkKind, Reference
 
 _CAUSE: Final = re.compile(
     r"\b(?:(?:is|are|was|were|been|being)\s+(?:\w+\s+)?caused by|caused by|"
-    r"root cause\s*(?:is|was|:|of\b.*?\bis)|(?:most )?likely cause\s*(?:is|was|:)|"
+    r"root cause\s*(?:is|was|:|of\b.{1,80}?\bis)|(?:most )?likely cause\s*(?:is|was|:)|"
     r"because of|due to|as a result of|triggered by|"
     r"(?:is|was) the (?:root |likely |probable |main |underlying )*cause|"
     r"the (?:cause|reason) (?:is|was))\b[:*]*",

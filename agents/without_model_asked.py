@@ -27,6 +27,8 @@ from agents.without_model_topics import (
 _COUNTS: Final = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "six": 6, "twelve": 12}
 
 
+_LONGEST: Final = 4_000
+"""Characters that are read of a question: what is longer holds what was pasted."""
 _LISTINGS: Final = frozenset({Topic.ALERTS, Topic.CLUSTERS, Topic.RUNBOOK})
 """What may be asked to be shown and no more; a doubt in the question asks for the cause too."""
 
@@ -49,6 +51,7 @@ class Asked:
 
 def understood(text: str, *, history: Sequence[Turn], scope: Sequence[str], now: datetime) -> Asked:
     """What a question says by itself, and what it takes over from those before it."""
+    text = text[:_LONGEST]
     asked = _of_words(text, now)
     has_own = bool(asked.alert or asked.at or _name_like(asked) or asked.topic is not Topic.TROUBLE)
     if history and (not has_own or FOLLOWS.search(text)):
@@ -134,7 +137,7 @@ def _with_history(asked: Asked, history: Sequence[Turn], now: datetime, *, has_o
     for turn in reversed(history):
         if turn.role != "user":
             continue
-        before = _of_words(turn.content, now)
+        before = _of_words(turn.content[:_LONGEST], now)
         if not (before.words or before.alert or before.topic is not Topic.TROUBLE):
             continue
         return replace(

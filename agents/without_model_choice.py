@@ -18,6 +18,8 @@ from aiops_mcp.models.chat import NamedCause
 
 MOST_CLUSTERS = 3
 """So many are looked at closely: a ranking reads hundreds of series."""
+MOST_UNUSUAL = 2
+ANOMALIES = "detect_anomalies"
 LEAST_SCORE, LEAST_ALONE = 0.3, 0.5
 """Of a cause beside others, and of one where triage sees no problem."""
 _NOW: Final = timedelta(minutes=2)
@@ -120,6 +122,10 @@ class Choice:
         if not self.asked.wants_cause:
             return
         targets = self._targets()
+        if not targets and self._may_be_silent():
+            async for step in self._made([Wanted(ANOMALIES)]):
+                yield step
+            targets = self._clusters_unusual()
         wanted = [self._ranking(cluster) for cluster in targets]
         if self.asked.alert:
             wanted.insert(0, self._ranking(targets[0] if targets else None, alert=self.asked.alert))
@@ -135,6 +141,18 @@ class Choice:
             late += self._clusters_of_rankings()[:1]
         async for step in self._made([self._ranking(cluster) for cluster in late]):
             yield step
+
+    def _may_be_silent(self) -> bool:
+        """Whether something may be wrong that rings no alert: triage saw nothing, of anything."""
+        asked = self.asked
+        is_open = asked.topic is Topic.TROUBLE and not (asked.alert or self.unknown)
+        return is_open and ANOMALIES in self.calls.offered and bool(self.calls.of(PROBLEMS))
+
+    def _clusters_unusual(self) -> list[str]:
+        """Clusters in which something has been highly unusual, the most such first."""
+        rows = [row for got in self.calls.of(ANOMALIES) for row in got.table.rows]
+        named = [_cluster(row) for row in rows if row.get("severity") == "HIGH"]
+        return list(dict.fromkeys(one for one in named if one))[:MOST_UNUSUAL]
 
     def _logs(self, targets: Sequence[str]) -> list[Wanted]:
         """The logs of what is asked about, where logs are asked for."""
