@@ -275,6 +275,7 @@ async def test_opening_again_uses_the_same_client(seen):
         return await listed(**options)
 
     server.list_tools = counted
+    await source.prepare()
     for _ in range(3):
         async with source.open(persona(), LOCAL_ADMIN) as box:
             await box.specs()
