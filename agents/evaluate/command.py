@@ -162,7 +162,7 @@ def evaluate(wanted: Wanted, settings: Settings, *, say: Say) -> Outcome:
         outcome.results.append(_run(who, plan, scenarios, wanted, outcome, say))
         if outcome.interrupted:
             break
-    outcome.results += [_earlier(path) for path in wanted.beside]
+    outcome.results += [_earlier(path, wanted.required) for path in wanted.beside]
     return outcome
 
 
@@ -242,10 +242,11 @@ def _result(who: str, rows: Sequence[Row], repeat: int, required: Mapping[str, f
     ]
     done = [one for one in passes if one]
     summary = summarise([row.asked.score for row in rows], repeats=max(len(done), 1))
-    return Result(who, summary, tuple(done), spreads(done), unmet(summary, required))
+    short = unmet(summary, required)
+    return Result(who, summary, tuple(done), spreads(done), short, is_required=bool(required))
 
 
-def _earlier(path: Path) -> Result:
+def _earlier(path: Path, required: Mapping[str, float]) -> Result:
     """The first answerer of an earlier run's JSON.
 
     Raises:
@@ -258,7 +259,8 @@ def _earlier(path: Path) -> Result:
         raise InputError(
             f"{path} is no result of `aiops eval --json`: {error}", "Run it again with --json."
         ) from error
-    return Result(f"{document.get('answered_by', '')} ({path.stem})", summary)
+    who = f"{document.get('answered_by', '')} ({path.stem})"
+    return Result(who, summary, unmet=unmet(summary, required), is_required=bool(required))
 
 
 def digests(outcome: Outcome) -> list[Digest]:

@@ -28,6 +28,8 @@ class Result:
     passes: tuple[tuple[Score, ...], ...] = ()
     spread: Mapping[str, Spread] = field(default_factory=dict[str, Spread])
     unmet: tuple[str, ...] = ()
+    is_required: bool = False
+    """Whether anything was required; else nobody can say whether it is enough."""
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -163,7 +165,7 @@ def _model_row(result: Result) -> tuple[Cell, ...]:
         round(one.calls, 1),
         round(one.tokens),
         round(one.seconds, 1),
-        "no" if result.unmet else "yes",
+        ("no" if result.unmet else "yes") if result.is_required else None,
     )
 
 

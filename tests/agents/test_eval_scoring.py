@@ -287,6 +287,7 @@ def test_tables():
         passes,
         spreads(passes),
         ("cause_first is 0.5, required >= 0.75",),
+        is_required=True,
     )
     table = scenario_table(one)
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
@@ -297,6 +298,8 @@ def test_tables():
     (row,) = model_table([one]).rows
     assert row[:3] == ("model-a", 2, "50 % ±71")
     assert row[-1] == "no"
+    (row,) = model_table([Result("m", one.summary)]).rows
+    assert row[-1] is None
     whole = document([one, one], ["odd"])
     assert whole["summary"]["cause_first"] == 0.5
     assert (whole["answered_by"], whole["warnings"], len(whole["rows"])) == ("model-a", ["odd"], 4)
