@@ -123,7 +123,7 @@ class Choice:
             return
         targets = self._targets()
         if not targets and self._may_be_silent():
-            async for step in self._made([Wanted(ANOMALIES)]):
+            async for step in self._made([Wanted(ANOMALIES, {"window": "3h"})]):
                 yield step
             targets = self._clusters_unusual()
         wanted = [self._ranking(cluster) for cluster in targets]

@@ -458,3 +458,42 @@ async def test_several_problems_are_listed_worst_first() -> None:
     at = lines.index("2 problems stand open, worst first:")
     assert lines[at + 2].startswith("1. WARNING `storage` at `batch/warehouse-scratch` on `dev-dub")
     assert lines[at + 3].startswith("2. WARNING `pods fail` at `batch/warehouse-sync`")
+
+
+async def test_what_rings_no_alert_is_looked_for() -> None:
+    unusual = (
+        "2 anomalies.\nseverity | cluster | of | what\n"
+        "HIGH | prod-virginia | shop/cart | memory use\nLOW | fleet-hub | etcd | fsync"
+    )
+    leaking = (
+        "Most likely cause on prod-virginia: shop/cart.\n"
+        "score | component | since | what | for | against | do | next\n"
+        "0.7 | shop/cart | 11-25T11:05Z | memory use rose | it began first | - | - | -"
+    )
+
+    class Leaking(Recorded):
+        def _recorded(self, name: str, arguments: Mapping[str, Any]) -> str:
+            return leaking if name == "analyze_root_cause" else super()._recorded(name, arguments)
+
+    tools = Leaking("healthy", extra={"detect_anomalies": unusual})
+    answer = await answer_of(tools, "What is wrong?")
+    assert ("detect_anomalies", {"window": "3h"}) in tools.calls
+    asked = [given["cluster"] for name, given in tools.calls if name == "analyze_root_cause"]
+    assert asked == ["prod-virginia"]
+    assert answer.causes[0].component == "shop/cart"
+
+
+@pytest.mark.parametrize(("score", "is_named"), [(0.6, True), (0.45, False)])
+async def test_where_triage_sees_nothing_a_cause_must_score(score: float, is_named: bool) -> None:
+    weak = (
+        "Most likely cause on prod-virginia: shop/cart.\n"
+        "score | component | since | what | for | against | do | next\n"
+        f"{score} | shop/cart | - | - | it began first | - | - | -"
+    )
+
+    class Weak(Recorded):
+        def _recorded(self, name: str, arguments: Mapping[str, Any]) -> str:
+            return weak if name == "analyze_root_cause" else super()._recorded(name, arguments)
+
+    answer = await answer_of(Weak("healthy"), "Is prod-virginia healthy?")
+    assert bool(answer.causes) is is_named
