@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from starlette.routing import BaseRoute
@@ -42,6 +42,9 @@ from aiops_mcp.settings import Settings
 from aiops_mcp.storage.chat import ChatTable
 from aiops_mcp.storage.chat_usage import ChatUsageTable
 from aiops_mcp.surfaces.gate import Gate
+
+if TYPE_CHECKING:
+    from agents.toolbox import InMemoryTools
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +82,11 @@ async def open_agent_app(
         app = await stack.enter_async_context(
             open_app(settings, watch=watch, clock=clock, transport_for=transport_for)
         )
-        answerer = answerer or _agent(app, models, stack)
+        if answerer is None:
+            answerer, tools = _agent(app, models, stack)
+            if watch:
+                getting_ready = asyncio.create_task(_get_ready(models, tools))
+                stack.push_async_callback(_cancel, getting_ready)
         if models is not None:
             app.context.incidents.explain = explain_by(answerer, app.context.personas)
         chats, answers = await _chats(app, answerer, look_after=watch)
@@ -97,14 +104,23 @@ async def open_agent_app(
         )
 
 
-def _agent(app: App, models: ModelPool | None, stack: AsyncExitStack) -> Answerer:
+def _agent(
+    app: App, models: ModelPool | None, stack: AsyncExitStack
+) -> "tuple[Answerer, InMemoryTools]":
     from agents.loop import Agent
     from agents.toolbox import tools_of
 
     settings = app.settings
     tools = tools_of(mcp_server(OpenApp(app), settings), settings)
     stack.push_async_callback(tools.aclose)
-    return Agent(models, tools, settings, clock=app.context.clock)
+    return Agent(models, tools, settings, clock=app.context.clock), tools
+
+
+async def _get_ready(models: ModelPool | None, tools: "InMemoryTools") -> None:
+    """Load what the first question would wait for."""
+    await tools.prepare()
+    if models is not None:
+        await models.warm()
 
 
 async def _chats(app: App, answerer: Answerer, *, look_after: bool) -> tuple[Chats, Answers]:

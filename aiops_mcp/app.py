@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from aiops_mcp import __version__
-from aiops_mcp.backends.connect import NetworkConnect, TransportFor, own_secrets
+from aiops_mcp.backends.connect import NetworkConnect, TransportFor
 from aiops_mcp.background import Leases, start_background
 from aiops_mcp.capabilities.logs import moment_ns
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import AiopsError, ToolExecutionFailed
 from aiops_mcp.events.bus import LiveBus
-from aiops_mcp.events.log import EventLog
-from aiops_mcp.events.memory import MemoryBus
 from aiops_mcp.fleet.alerting import fleet_alerts
 from aiops_mcp.fleet.auditing import AuditTrail
 from aiops_mcp.fleet.cnf import FleetCnf
@@ -44,9 +42,6 @@ from aiops_mcp.fleet.shards import Shards
 from aiops_mcp.fleet.spot_check import discover_unknown, spot_check, stale_clusters
 from aiops_mcp.fleet.tool_names import tools_of
 from aiops_mcp.fleet.traces import FleetTraces
-from aiops_mcp.fleet.vault import DatabaseVault, Vault
-from aiops_mcp.fleet.vault_keys import FileKeys, SettingsKeys
-from aiops_mcp.fleet.vault_kubernetes import KubernetesVault
 from aiops_mcp.fleet.watcher import Watcher
 from aiops_mcp.garbage import leave_what_is_loaded
 from aiops_mcp.models.digest import Digest
@@ -61,10 +56,11 @@ from aiops_mcp.settings import Settings
 from aiops_mcp.storage.audit import AuditTable
 from aiops_mcp.storage.engine import Database
 from aiops_mcp.storage.handles import HandleTable
-from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.incidents import IncidentTable
+from aiops_mcp.storage.last_seen import LastSeenTable
 from aiops_mcp.storage.leases import LeaseTable
 from aiops_mcp.storage.personas import PersonaTable
+from aiops_mcp.stores import credential_vault, database_url, event_bus
 from aiops_mcp.surfaces.guard import clean, guard_json
 from aiops_mcp.surfaces.log_tail import TailQuestion
 from aiops_mcp.surfaces.stream_hub import StreamHub
@@ -255,7 +251,7 @@ async def open_app(
         simulated = _simulated(settings, clock) if settings.demo else None
         if settings.otlp_endpoint is not None:
             stack.callback(start_tracing(settings.otlp_endpoint, version=__version__))
-        database = Database(_database_url(settings))
+        database = Database(database_url(settings))
         stack.push_async_callback(database.close)
         await database.migrate()
         audit = AuditTrail(
@@ -265,7 +261,7 @@ async def open_app(
             keep=timedelta(days=settings.audit_days),
         )
         stack.push_async_callback(audit.close)
-        bus = _bus(settings)
+        bus = event_bus(settings)
         stack.push_async_callback(bus.close)
         hub = StreamHub(
             bus.log,
@@ -278,7 +274,7 @@ async def open_app(
         )
         registry = Registry(
             database,
-            _vault(settings, database, clock),
+            credential_vault(settings, database, clock),
             bus,
             clock,
             keep_history=timedelta(days=settings.health_history_days),
@@ -321,6 +317,13 @@ async def open_app(
             gpu_health=FleetGpuHealth(fleet, gpu, settings, clock),
             cnf=FleetCnf(fleet, settings, clock),
             reports=fleet_reports(database, bus, settings, clock, clean=guard_json),
+            incidents=Incidents(
+                IncidentTable(database),
+                registry,
+                bus,
+                clock,
+                keep=timedelta(days=settings.incident_days),
+            ),
             personas=Personas(
                 PersonaTable(database), PersonaFiles(settings.personas_folder, tools), tools, clock
             ),
@@ -334,13 +337,6 @@ async def open_app(
             settings=settings,
             clock=clock,
             call=Call(LOCAL_ADMIN, "app"),
-            incidents=Incidents(
-                IncidentTable(database),
-                registry,
-                bus,
-                clock,
-                keep=timedelta(days=settings.incident_days),
-            ),
         )
         invoke, handles = Invoker(context), HandleTable(database, clock)
         app = App(settings, database, bus, hub, context, invoke, handles)
@@ -352,25 +348,6 @@ async def open_app(
             leases = Leases(LeaseTable(database), holder, clock)
             stack.push_async_callback(_cancel, start_background(context, bus, leases))
         yield app
-
-
-def _bus(settings: Settings) -> LiveBus:
-    log = EventLog(settings.events_kept)
-    if settings.redis_url is None:
-        return MemoryBus(log=log)
-    # Only where it is used: its client takes a while to import.
-    from aiops_mcp.events.redis import RedisBus
-    from aiops_mcp.events.redis_wire import EventStore
-
-    store = EventStore(settings.redis_url.get_secret_value(), keep=2 * settings.events_kept)
-    return RedisBus(store, buffer=settings.events_kept, log=log)
-
-
-def _database_url(settings: Settings) -> str:
-    """The demo keeps to a file of its own, unless a database is set."""
-    if settings.demo and settings.database_url is None:
-        return f"sqlite+aiosqlite:///{settings.home / 'demo.sqlite'}"
-    return settings.resolved_database_url()
 
 
 def _simulated(settings: Settings, clock: Callable[[], datetime]) -> "SimulatedFleet":
@@ -398,19 +375,6 @@ async def _register_simulated(registry: Registry, simulated: "SimulatedFleet") -
             there = known[new.name]
             await registry.update(there.id, ClusterChanges(endpoints=new.endpoints))
             await registry.store_credentials(there.id, credentials)
-
-
-def _vault(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Vault:
-    warn_before = timedelta(days=settings.credentials_warn_days)
-    if settings.vault == "kubernetes":
-        secrets = own_secrets(settings.vault_namespace)
-        return KubernetesVault(secrets, clock=clock, warn_before=warn_before)
-    keys = (
-        SettingsKeys(settings.vault_keys)
-        if settings.vault_keys is not None
-        else FileKeys(settings.home / "vault.key")
-    )
-    return DatabaseVault(database, keys, clock=clock, warn_before=warn_before)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
