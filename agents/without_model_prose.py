@@ -145,6 +145,9 @@ def _spread(story: Story, cause: NamedCause) -> list[str]:
     """Components that the ranking explains by this cause, and what triage joined with it."""
     lines: list[str] = []
     for got in story.calls.of(RANKING):
+        first = str(got.table.rows[0].get("component") or "") if got.table.rows else ""
+        if first.endswith(f".{cause.cluster_name}"):
+            lines.append(f"what fails elsewhere points there: {code(first)} {got.cite}")
         if got.reference.number != cause.reference:
             continue
         name = cause.component

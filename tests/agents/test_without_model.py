@@ -420,6 +420,7 @@ async def test_the_cause_in_another_cluster_comes_first() -> None:
     assert tools.calls[-1] == ("analyze_root_cause", {"cluster": "prod-frankfurt"})
     first = answer.causes[0]
     assert (first.cluster_name, first.component) == ("prod-frankfurt", "shop/payment")
+    assert "- what fails elsewhere points there: `payment.prod-frankfurt` [3]" in answer.text
 
 
 async def test_closing_it_cancels_the_calls() -> None:
