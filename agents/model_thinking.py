@@ -109,6 +109,9 @@ class ThinkingSplit:
 
 def _sure(text: str, tags: tuple[str, ...]) -> tuple[str, str]:
     """The text without an end that may be the beginning of a tag, and that end."""
+    tail = text[-(_LONGEST - 1) :]
+    if not any(tag[0] in tail for tag in tags):
+        return text, ""
     for length in range(min(_LONGEST - 1, len(text)), 0, -1):
         end = text[-length:]
         if any(len(tag) > length and tag.startswith(end) for tag in tags):

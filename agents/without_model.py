@@ -134,7 +134,7 @@ def _whole(body: str, seen: Sequence[str], reason: str, begun: str) -> str:
         quoted = "\n".join(f"> {line}" for line in begun.strip().split("\n"))
         lines += [
             "",
-            "What the model had begun to say before it went away, unfinished:",
+            _BEGUN,
             "",
             quoted,
         ]

@@ -4,6 +4,7 @@ Pure; made for whoever is woken at night. Every sentence that tells something of
 result it stands in.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from aiops_mcp.models.chat import NamedCause
 MOST_TOLD = 3
 MOST_ROWS = 8
 MOST_CHANGES = 3
+_COUNTED = re.compile(r"\d+x|$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _conclusion(story: Story, cause: NamedCause) -> str:
     sure = "most likely" if (cause.score or 0) >= 0.5 else "possibly"
     is_ranked = cause.score is not None
     told_what = f" ({code(what)})" if what else ""
-    begun = f" It goes on since {since} ({ago(row.get('since'), story.now)})" if since else ""
+    begun = f" It began at {since}, {ago(row.get('since'), story.now)} ago" if since else ""
     cite = f" [{cause.reference}]"
     if is_ranked:
         lead = (
@@ -133,7 +135,13 @@ def _detail(story: Story, cause: NamedCause) -> list[str]:
     lines += _section("How far it reaches", _spread(story, cause))
     lines += _section("What changed before", _changes(story, cause))
     lines += _section("What to do", _to_do(story, cause, row))
-    lines += _section("Less likely", _less_likely(story))
+    further = story.causes[1 : MOST_TOLD + 1]
+    here = [one for one in further if one.cluster_name == cause.cluster_name]
+    lines += _section("Less likely", _ranked(story, here))
+    lines += _section(
+        "What caused the other problems",
+        _ranked(story, [one for one in further if one not in here]),
+    )
     return lines
 
 
@@ -162,12 +170,16 @@ def _spread(story: Story, cause: NamedCause) -> list[str]:
             lines.append(f"{names} {depend} explained by it {got.cite}")
     for got in story.calls.of(PROBLEMS):
         for row in got.table.rows:
-            if str(row.get("cluster") or "").partition(" ")[0] == cause.cluster_name and row.get(
-                "also"
-            ):
-                lines.append(f"seen with it: {code(row['also'])} {got.cite}")
+            is_here = str(row.get("cluster") or "").partition(" ")[0] == cause.cluster_name
+            if is_here and (also := _names_in(plain(row.get("also")))):
+                lines.append(f"seen with it: {listed([code(one) for one in also])} {got.cite}")
                 break
     return lines
+
+
+def _names_in(also: str) -> list[str]:
+    """The components that a problem touches, without how many symptoms of which kind tell so."""
+    return [one for one in (each.strip() for each in also.split(",")) if not _COUNTED.match(one)]
 
 
 def _changes(story: Story, cause: NamedCause) -> list[str]:
@@ -206,9 +218,9 @@ def _next_of_problem(story: Story, cause: NamedCause) -> object:
     return None
 
 
-def _less_likely(story: Story) -> list[str]:
+def _ranked(story: Story, causes: Sequence[NamedCause]) -> list[str]:
     lines: list[str] = []
-    for cause in story.causes[1 : MOST_TOLD + 1]:
+    for cause in causes:
         row = _row_of(story, cause)
         against = parts(row.get("against"))
         score = f" (score {cause.score:g})" if cause.score is not None else ""

@@ -185,7 +185,7 @@ async def test_the_words_of_a_cause() -> None:
     assert text.startswith(
         "**`shop/payment` is most likely the cause of the trouble on `prod-virginia`** "
         "(`A container dies again and again after its start`), score 0.7 [2]. "
-        "It goes on since 11:16 UTC (44 min) [2].\n"
+        "It began at 11:16 UTC, 44 min ago [2].\n"
     )
     for line in (
         "**Why**",
