@@ -24,7 +24,7 @@ mcp: ## Serve MCP over stdio, as mcp.json starts it (ARGS="--demo" to try it)
 	@$(MAKE) --silent setup >&2
 	@exec $(BIN)/aiops-mcp $(ARGS)
 
-test: $(STAMP) lint unit ## Everything CI runs: lint, types, import contract, tests, coverage
+test: $(STAMP) lint unit eval ## Everything CI runs: lint, types, import contract, tests, coverage
 
 lint: $(STAMP) ## ruff, pyright strict, import contract
 	$(BIN)/ruff check .

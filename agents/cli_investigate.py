@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 IncidentId = Annotated[str, typer.Argument(help="Its id, as `aiops incidents` shows it.")]
 Note = Annotated[str | None, typer.Option("--note", "-m", help="A note to keep with it.")]
 
+OfState = Annotated[
+    str | None,
+    typer.Option("--state", help="Only these: open, acknowledged or resolved."),
+]
+OfSeverity = Annotated[
+    str | None, typer.Option("--severity", help="Only these: critical, warning or info.")
+]
+OfCluster = Annotated[str | None, typer.Option("--cluster", "-c", help="Name or id.")]
+PageNumber = Annotated[int, typer.Option("--page", help="Page, from 1.")]
+
 
 def investigate(
     context: typer.Context,
@@ -41,14 +51,10 @@ def investigate(
 
 def incidents(
     context: typer.Context,
-    state: Annotated[
-        str | None, typer.Option(help="Only these: open, acknowledged or resolved.")
-    ] = None,
-    severity: Annotated[
-        str | None, typer.Option(help="Only these: critical, warning or info.")
-    ] = None,
-    cluster: Annotated[str | None, typer.Option("--cluster", "-c", help="Name or id.")] = None,
-    page: Annotated[int, typer.Option(help="Page, from 1.")] = 1,
+    state: OfState = None,
+    severity: OfSeverity = None,
+    cluster: OfCluster = None,
+    page: PageNumber = 1,
 ) -> None:
     """Incidents, newest first; with a command: one of them."""
     if context.invoked_subcommand is None:
@@ -57,14 +63,10 @@ def incidents(
 
 def list_(
     context: typer.Context,
-    state: Annotated[
-        str | None, typer.Option(help="Only these: open, acknowledged or resolved.")
-    ] = None,
-    severity: Annotated[
-        str | None, typer.Option(help="Only these: critical, warning or info.")
-    ] = None,
-    cluster: Annotated[str | None, typer.Option("--cluster", "-c", help="Name or id.")] = None,
-    page: Annotated[int, typer.Option(help="Page, from 1.")] = 1,
+    state: OfState = None,
+    severity: OfSeverity = None,
+    cluster: OfCluster = None,
+    page: PageNumber = 1,
 ) -> None:
     """Incidents, newest first."""
     _list(context, state, severity, cluster, page)

@@ -17,6 +17,7 @@ import real_servers
 
 READY_SECONDS = 25.0
 DEMO_GPUS = 40
+SCRIPTED_MODEL = Path(__file__).parents[1] / "agents" / "scripted_model.py"
 FAST = {
     "AIOPS_CHECK_EVERY": '{"HUB":1,"SPOKE":1,"EDGE":1,"FAR_EDGE":1}',
     "AIOPS_ALERT_POLL_EVERY": "1",
@@ -134,6 +135,24 @@ def _wait_looked_at(server: Served) -> None:
             return
         time.sleep(0.1)
     raise RuntimeError(f"the demo fleet was not looked at: {summary['by_state']}")
+
+
+@pytest.fixture(scope="session")
+def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A model that takes minutes for an answer."""
+    script = tmp_path_factory.mktemp("model") / "turns.json"
+    pieces = [f"word-{number} " for number in range(2000)]
+    script.write_text(json.dumps([{"pieces": pieces, "delay": 0.05}]))
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPTED_MODEL), "--script", str(script), "--by-turn"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait(5)
+    process.stdout.close()
 
 
 @pytest.fixture

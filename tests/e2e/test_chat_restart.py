@@ -1,37 +1,14 @@
 """A server that ends in the middle of an answer, killed or asked to: what is there after a restart."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-
-SCRIPTED = Path(__file__).parents[1] / "agents" / "scripted_model.py"
-WORDS = [f"word-{number} " for number in range(2000)]
-
-
-@pytest.fixture(scope="module")
-def model_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A model that takes minutes for an answer."""
-    script = tmp_path_factory.mktemp("model") / "turns.json"
-    script.write_text(json.dumps([{"pieces": WORDS, "delay": 0.05}]))
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPTED), "--script", str(script), "--by-turn"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(5)
-    process.stdout.close()
 
 
 class Watching:

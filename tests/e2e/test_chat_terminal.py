@@ -1,15 +1,12 @@
 """`aiops chat` on a terminal: ctrl-c stops the answer and not the command; what is typed is kept."""
 
-import json
 import os
 import pty
 import re
 import select
 import stat
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.timeout(90)
 
-SCRIPTED = Path(__file__).parents[1] / "agents" / "scripted_model.py"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
-
-
-@pytest.fixture
-def model_url(tmp_path: Path) -> Iterator[str]:
-    """A model that takes minutes for an answer."""
-    script = tmp_path / "turns.json"
-    pieces = [f"word-{number} " for number in range(2000)]
-    script.write_text(json.dumps([{"pieces": pieces, "delay": 0.05}]))
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPTED), "--script", str(script), "--by-turn"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(5)
-    process.stdout.close()
 
 
 class Terminal:
