@@ -140,7 +140,7 @@ def evidence_lines(answer: Answer) -> list[str]:
             lines.append(f"  and {len(answer.marks) - _MOST_MARKS} more")
     lines += [f"Note: {each}" for each in answer.notices]
     confidence = answer.confidence.value.lower().replace("_", " ")
-    reason = f" ({answer.confidence_reason})" if answer.confidence_reason else ""
+    reason = f" ({why})" if (why := answer.confidence_reason.rstrip(".")) else ""
     lines.append(f"Confidence: {confidence}{reason}. Made by {made_by(answer)}.")
     return lines
 

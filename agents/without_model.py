@@ -86,8 +86,9 @@ def _answer(
     causes = choice.believed(causes_in(references, payloads))
     story = Story(choice.asked, choice.calls, causes, now, choice.unknown)
     seen = _orders(choice)
-    text = _whole(told(story), seen, reason, begun)
-    checked = check(text, references, asked=_said(question))
+    text = _whole(told(story).rstrip(), seen, reason, begun)
+    # Why there is no model is no claim about the fleet.
+    checked = check(text, references, asked=f"{_said(question)}\n{reason}")
     confidence, why = checked.confidence, checked.confidence_reason
     if not choice.has_answer(causes):
         confidence, why = Confidence.NOT_ENOUGH_DATA, choice.why_no_answer()
@@ -123,7 +124,7 @@ def _orders(choice: Choice) -> list[str]:
 
 
 def _whole(body: str, seen: Sequence[str], reason: str, begun: str) -> str:
-    lines = [body.rstrip()]
+    lines = [body]
     if seen:
         lines += ["", f"{_NOTICE_OF_ORDERS} It reads:", *(f"- {one}" for one in seen[:3])]
     lines += [

@@ -3,10 +3,12 @@
 import gzip
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 import pytest
 
+from agents import evaluate
 from agents.conversation import (
     Finish,
     ModelRequest,
@@ -30,6 +32,7 @@ from aiops_mcp.models.chat import ToolStatus
 from aiops_mcp.models.persona import Persona
 from aiops_mcp.models.principal import LOCAL_ADMIN
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PERSONA = Persona(id="default", name="Default", system_prompt="You help.")
 SECRET = "AKIAIOSFODNN7EXAMPLE"
@@ -166,3 +169,16 @@ def test_what_is_no_recording(tmp_path):
     path.write_bytes(gzip.compress(orjson.dumps({"scenario": "x"})))
     with pytest.raises(InputError, match="no recording of this version"):
         read_recordings(tmp_path)
+
+
+def test_recordings_hold_no_secret_that_a_pod_logged() -> None:
+    planted = ("c2ltdWxhdGVkLXNpZ25hdHVyZS1ub3QtcmVhbA", "not-a-real-password", "AKIAIOSFODNN7EX")
+    folders = [Path(evaluate.__file__).parent / "recordings", ROOT / "tests/data/recordings"]
+    files = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
+    texts = [
+        (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+        for raw in (file.read_bytes() for file in files)
+    ]
+    assert len(texts) >= 20
+    assert any("hostile" in text or "ignore your instructions" in text for text in texts)
+    assert [word for word in planted if any(word in text for text in texts)] == []
