@@ -48,6 +48,17 @@ class Terminal:
         shown, _, self._seen = self._seen.partition(text)
         return shown
 
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key, again where it came between the prompt and the wait for keys after it."""
+        for _ in range(5):
+            self.type(key)
+            try:
+                self.wait_for(text, 3.0)
+            except AssertionError:
+                continue
+            return
+        raise AssertionError(f"{text!r} was not shown, but:\n{self._seen}")
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -74,8 +85,7 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_ends(
         terminal.type("\x03")
         terminal.wait_for("stopped")
         terminal.wait_for("> ")
-        terminal.type("\x03")  # at the prompt it clears the line
-        terminal.wait_for("> ")
+        terminal.press_until("\x03", "> ")  # at the prompt it clears the line
         terminal.type("/sessions\n")
         assert "Why is it slow?" in terminal.wait_for("> ", 10)
         terminal.type("\x04")

@@ -41,6 +41,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("list_clusters", {}),
     ("list_clusters", {"cluster_type": "EDGE", "page_size": 2}),
     ("list_clusters", {"label": ["nobody=has-this"]}),
+    ("find_runbook", {"alert": "KubePodCrashLooping"}),
     ("get_cluster_status", {"cluster": "fleet-hub"}),
     ("get_cluster_status", {"cluster": "tower-18"}),
     ("query_metrics", {"query": "topk(3, sum by (namespace) (kube_pod_info))"}),
