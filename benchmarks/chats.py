@@ -3,7 +3,8 @@
     python benchmarks/chats.py [--quick]
 
 A scripted model in this process streams over HTTP to a server in a process of its own, which the
-chats of this process ask over HTTP. Each asks for two tools and then streams an answer. Told are:
+chats of this process ask over HTTP. They begin within a few seconds, and then all go on at the same
+time; each asks for two tools and streams an answer at 25 pieces a second. Told are:
 from the model's first token on the wire to the first event of the answer's text at the client (two
 hops of loopback included), how late the server's event loop was, and what an idle session holds.
 """
@@ -31,6 +32,7 @@ CHATS = 50
 PIECES = 120
 PIECE_SECONDS = 0.04
 """So fast does one model of a busy server write to each of fifty."""
+BEGIN_SECONDS = 3.0
 PROBE_SECONDS = 0.005
 MAX_FIRST_MS, MAX_LAG_MS, MAX_IDLE_KB = 10.0, 50.0, 50.0
 
@@ -169,8 +171,9 @@ def _script(scripted: Any) -> Any:
     )
 
 
-async def one_chat(client: httpx2.AsyncClient, number: int) -> float:
+async def one_chat(client: httpx2.AsyncClient, number: int, wait: float) -> float:
     """Ask one question in a session of its own; when the first text came (``perf_counter``)."""
+    await asyncio.sleep(wait)
     made = await client.post("/api/v1/chat/sessions", json={"title": f"chat {number}"})
     path = f"/api/v1/chat/sessions/{made.raise_for_status().json()['id']}/stream"
     first, ended = 0.0, ""
@@ -200,7 +203,10 @@ def _first_written(url: Any) -> dict[int, float]:
 async def _round(url: Any, client: httpx2.AsyncClient, numbers: range) -> list[float]:
     """Those chats at once; milliseconds from first token to first event of each."""
     url.requests.clear()
-    came = await asyncio.gather(*(one_chat(client, number) for number in numbers))
+    apart = BEGIN_SECONDS / CHATS
+    came = await asyncio.gather(
+        *(one_chat(client, number, apart * place) for place, number in enumerate(numbers))
+    )
     wrote = _first_written(url)
     return [(first - wrote[number]) * 1000 for number, first in zip(numbers, came, strict=True)]
 
