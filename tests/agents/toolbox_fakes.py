@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -147,13 +147,24 @@ def fleet_server(seen: Seen, authenticator: Authenticator | None = None) -> Flee
     )
 
 
+class Server(uvicorn.Server):
+    """Leaves signals alone: of servers that end in another order than they began, one would stay
+    the handler for good, and every stream of events later in this process would take it for its
+    own that ends.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 @asynccontextmanager
 async def listening(app: Any, port: int = 0) -> AsyncIterator[tuple[str, uvicorn.Server]]:
     """An ASGI application on a loopback socket: its address, and the server to end early."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        running = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        running = Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
         serving = asyncio.create_task(running.serve(sockets=[listener]))
         while not running.started:  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0)
