@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from starlette.routing import BaseRoute
@@ -28,6 +28,7 @@ from agents.chat_sessions import ChatSessions
 from agents.chat_sse import stream_route
 from agents.conversation import Answerer
 from agents.incident_explaining import explain_by
+from agents.late_agent import LateAgent
 from agents.model import ModelHealth, ModelPool, open_models
 from aiops_mcp.additions import Additions
 from aiops_mcp.app import App, open_app, utc_now
@@ -35,16 +36,12 @@ from aiops_mcp.backends.connect import TransportFor
 from aiops_mcp.background import PRUNE_EVERY, keep_running
 from aiops_mcp.context import Context, Invoker
 from aiops_mcp.errors import StorageFailed
-from aiops_mcp.mcp_host import OpenApp, mcp_server
 from aiops_mcp.models.principal import Principal
 from aiops_mcp.serving import Served, serve_http
 from aiops_mcp.settings import Settings
 from aiops_mcp.storage.chat import ChatTable
 from aiops_mcp.storage.chat_usage import ChatUsageTable
 from aiops_mcp.surfaces.gate import Gate
-
-if TYPE_CHECKING:
-    from agents.toolbox import InMemoryTools
 
 _log = logging.getLogger(__name__)
 
@@ -83,9 +80,10 @@ async def open_agent_app(
             open_app(settings, watch=watch, clock=clock, transport_for=transport_for)
         )
         if answerer is None:
-            answerer, tools = _agent(app, models, stack)
-            if watch:
-                getting_ready = asyncio.create_task(_get_ready(models, tools))
+            answerer = LateAgent(app, models)
+            stack.push_async_callback(answerer.aclose)
+            if watch and models is not None:
+                getting_ready = asyncio.create_task(answerer.ready())
                 stack.push_async_callback(_cancel, getting_ready)
         if models is not None:
             app.context.incidents.explain = explain_by(answerer, app.context.personas)
@@ -102,25 +100,6 @@ async def open_agent_app(
             models=models,
             additions=_additions(app, chats, answers),
         )
-
-
-def _agent(
-    app: App, models: ModelPool | None, stack: AsyncExitStack
-) -> "tuple[Answerer, InMemoryTools]":
-    from agents.loop import Agent
-    from agents.toolbox import tools_of
-
-    settings = app.settings
-    tools = tools_of(mcp_server(OpenApp(app), settings), settings)
-    stack.push_async_callback(tools.aclose)
-    return Agent(models, tools, settings, clock=app.context.clock), tools
-
-
-async def _get_ready(models: ModelPool | None, tools: "InMemoryTools") -> None:
-    """Load what the first question would wait for."""
-    await tools.prepare()
-    if models is not None:
-        await models.warm()
 
 
 async def _chats(app: App, answerer: Answerer, *, look_after: bool) -> tuple[Chats, Answers]:
@@ -208,7 +187,7 @@ async def _prune(chats: Chats) -> None:
         await asyncio.sleep(PRUNE_EVERY)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

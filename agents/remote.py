@@ -28,7 +28,7 @@ from aiops_mcp.errors import (
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.reports import Download
-from aiops_mcp.operation import Operation, Progress, no_progress
+from aiops_mcp.operation import Operation, Progress, no_progress, operation_named
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.surfaces.guard import clean
 
@@ -63,25 +63,23 @@ class RemoteSession:
             pydantic.ValidationError: the arguments do not fit.
         """
         del progress
-        found = next((each for each in OPERATIONS if each.name == operation), None)
-        if found is None or found.digest is None:
-            raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
+        found = operation_named(OPERATIONS, operation)
+        if found.digest is None:
+            raise ToolExecutionFailed(f"The operation {operation!r} has no digest.")
         request = found.request_type.model_validate(dict(arguments))
         answer = await self._call(found, arguments)
         return clean(found.digest(request, found.answer_type.model_validate(answer)))
 
     async def read(self, operation: str, arguments: Mapping[str, Any]) -> Entity:
         """Ask one operation and return its whole answer. Raises as `ask`."""
-        found = next((each for each in OPERATIONS if each.name == operation), None)
-        if found is None:
-            raise ToolExecutionFailed(f"There is no operation {operation!r}.")
+        found = operation_named(OPERATIONS, operation)
         return found.answer_type.model_validate(await self._call(found, arguments))
 
     async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
         """Ask an operation that answers with a file. Raises as `ask`."""
-        found = next((each for each in OPERATIONS if each.name == operation), None)
-        if found is None or found.answer_type is not Download:
-            raise ToolExecutionFailed(f"There is no operation {operation!r} that gives a file.")
+        found = operation_named(OPERATIONS, operation)
+        if found.answer_type is not Download:
+            raise ToolExecutionFailed(f"The operation {operation!r} gives no file.")
         return await self.download(found, arguments)
 
     async def download(self, operation: Operation, arguments: Mapping[str, Any]) -> Download:

@@ -16,7 +16,6 @@ from mcp.client.session import ClientRequestContext
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from agents.conversation import Tools
-from agents.fencing import orders_in
 from agents.mcp_servers import ExtraServers, http_client, read_servers
 from agents.toolbox_calls import Source, Toolbox, consented
 from agents.toolbox_connection import Connection
@@ -140,7 +139,6 @@ def tools_of(server: FleetServer, settings: Settings) -> InMemoryTools:
     Raises:
         InputError: the file of more MCP servers cannot be read, or says what cannot be.
     """
-    orders_in("")  # reads its phrases now, and not within the first answer
     path = settings.mcp_servers_file
     extra = ExtraServers(read_servers(path), timeout=settings.agent_tool_timeout) if path else None
     return InMemoryTools(server, extra=extra, timeout=settings.agent_tool_timeout)

@@ -50,7 +50,7 @@ from aiops_mcp.models.logs import TailItem
 from aiops_mcp.models.principal import LOCAL_ADMIN, Principal
 from aiops_mcp.models.registration import ClusterChanges
 from aiops_mcp.models.reports import Download
-from aiops_mcp.operation import Call, Operation, Progress, no_progress
+from aiops_mcp.operation import Call, Operation, Progress, no_progress, operation_named
 from aiops_mcp.operations import OPERATIONS
 from aiops_mcp.settings import Settings
 from aiops_mcp.storage.audit import AuditTable
@@ -100,9 +100,9 @@ class App:
             AiopsError: whatever the operation says.
             pydantic.ValidationError: the arguments do not fit.
         """
-        found = next((each for each in self.operations if each.name == operation), None)
-        if found is None or found.digest is None:
-            raise ToolExecutionFailed(f"There is no operation {operation!r} with a digest.")
+        found = operation_named(self.operations, operation)
+        if found.digest is None:
+            raise ToolExecutionFailed(f"The operation {operation!r} has no digest.")
         request = found.request_type.model_validate(dict(arguments))
         call = Call(LOCAL_ADMIN, "cli", progress)
         answer = await self.invoke(found, request, call)
@@ -115,18 +115,16 @@ class App:
 
         Raises as `ask`.
         """
-        found = next((each for each in self.operations if each.name == operation), None)
-        if found is None:
-            raise ToolExecutionFailed(f"There is no operation {operation!r}.")
+        found = operation_named(self.operations, operation)
         request = found.request_type.model_validate(dict(arguments))
         answer = await self.invoke(found, request, Call(LOCAL_ADMIN, "cli"))
         return found.answer_type.model_validate(guard_json(answer.model_dump(mode="json")))
 
     async def fetch(self, operation: str, arguments: Mapping[str, Any]) -> Download:
         """Run an operation that answers with a file. Raises as `ask`."""
-        found = next((each for each in self.operations if each.name == operation), None)
-        if found is None or found.answer_type is not Download:
-            raise ToolExecutionFailed(f"There is no operation {operation!r} that gives a file.")
+        found = operation_named(self.operations, operation)
+        if found.answer_type is not Download:
+            raise ToolExecutionFailed(f"The operation {operation!r} gives no file.")
         request = found.request_type.model_validate(dict(arguments))
         call = Call(LOCAL_ADMIN, "cli")
         answer = cast("Download", await self.invoke(found, request, call))

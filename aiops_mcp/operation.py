@@ -5,7 +5,7 @@ module knows neither, nor what an operation may reach (its context stays a type 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Protocol, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from aiops_mcp.errors import ToolExecutionFailed
 from aiops_mcp.models.digest import Digest
 from aiops_mcp.models.entity import Entity
 from aiops_mcp.models.principal import Principal
@@ -195,6 +196,18 @@ class Capability:
             return function
 
         return declare
+
+
+def operation_named(operations: Iterable[Operation], name: str) -> Operation:
+    """The operation of that name.
+
+    Raises:
+        ToolExecutionFailed: there is none.
+    """
+    for each in operations:
+        if each.name == name:
+            return each
+    raise ToolExecutionFailed(f"There is no operation {name!r}.")
 
 
 class Invoke(Protocol):

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import uvicorn
@@ -106,16 +107,19 @@ def http_application(app: App, additions: Additions | None = None) -> HttpApplic
     app.bus.subscribe(app.hub.on_event)
     app.bus.on_notice(app.hub.on_notice)
     mcp = http_part(server, settings, sessions=settings.mcp_sessions)
-    document = openapi_document(
-        app.operations,
-        version=__version__,
-        needs_token=authenticator.required,
-        tags={
-            **{capability.name: capability.description for capability in CAPABILITIES},
-            **additions.tags,
-        },
-        more_paths=additions.paths,
-    )
+
+    def document() -> dict[str, Any]:
+        return openapi_document(
+            app.operations,
+            version=__version__,
+            needs_token=authenticator.required,
+            tags={
+                **{capability.name: capability.description for capability in CAPABILITIES},
+                **additions.tags,
+            },
+            more_paths=additions.paths,
+        )
+
     health = Health(_probes(app))
 
     @asynccontextmanager

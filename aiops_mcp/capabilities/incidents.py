@@ -165,7 +165,9 @@ async def investigate(context: Context, request: NewInvestigation) -> Incident:
     return await context.incidents.get(kept.id, principal)
 
 
-class Acknowledgement(OneIncident):
+class IncidentStep(OneIncident):
+    """A change of state, with why."""
+
     note: Note = None
 
 
@@ -176,14 +178,10 @@ class Acknowledgement(OneIncident):
     tool=False,
     digest=_digest,
 )
-async def acknowledge_incident(context: Context, request: Acknowledgement) -> Incident:
+async def acknowledge_incident(context: Context, request: IncidentStep) -> Incident:
     """Take an incident on: the caller becomes its assignee. `reopen` takes it back."""
     found = incident_id_of(request.incident)
     return await context.incidents.acknowledge(found, context.principal, request.note)
-
-
-class Resolution(OneIncident):
-    note: Note = None
 
 
 @incidents.operation(
@@ -193,14 +191,10 @@ class Resolution(OneIncident):
     tool=False,
     digest=_digest,
 )
-async def resolve_incident(context: Context, request: Resolution) -> Incident:
+async def resolve_incident(context: Context, request: IncidentStep) -> Incident:
     """Say that an incident is over, whatever still fires. `reopen` takes it back."""
     found = incident_id_of(request.incident)
     return await context.incidents.resolve(found, context.principal, request.note)
-
-
-class Reopening(OneIncident):
-    note: Note = None
 
 
 @incidents.operation(
@@ -210,7 +204,7 @@ class Reopening(OneIncident):
     tool=False,
     digest=_digest,
 )
-async def reopen_incident(context: Context, request: Reopening) -> Incident:
+async def reopen_incident(context: Context, request: IncidentStep) -> Incident:
     """Take back an acknowledgement, or that an incident is over."""
     found = incident_id_of(request.incident)
     return await context.incidents.reopen(found, context.principal, request.note)

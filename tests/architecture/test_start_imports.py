@@ -36,3 +36,17 @@ def loaded_by(code):
 )
 def test_only_what_is_used_is_loaded(code, expected):
     assert loaded_by(code) == expected
+
+
+def test_a_server_that_nobody_chats_with_holds_no_agent():
+    asks = (
+        "import asyncio, sys, tempfile\nfrom pathlib import Path\n"
+        "from agents.host import open_agent_app\nfrom aiops_mcp.settings import Settings\n"
+        "async def main():\n"
+        "    settings = Settings(home=Path(tempfile.mkdtemp()))\n"
+        "    async with open_agent_app(settings, watch=False):\n"
+        "        print([n for n in ('agents.loop', 'jsonschema', 'openai') if n in sys.modules])\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -145,7 +145,7 @@ def test_schemas_of_parameters_and_examples():
 
 @pytest.fixture
 async def pages(document):
-    app = Starlette(routes=[openapi_route(document), *docs_routes()])
+    app = Starlette(routes=[openapi_route(lambda: document), *docs_routes()])
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app), base_url="http://localhost"
     ) as client:
